@@ -1,0 +1,132 @@
+"""Leading non-zero detection: a tree of four-way nodes that finds the first non-zero of a row of activations."""
+
+from amaranth import Cat, Module, Signal, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.emit import Placed
+from spec.eie.config import EieConfig
+
+NODE_INPUTS = 4
+
+
+def candidate_layout(config: EieConfig) -> data.StructLayout:
+    """What travels up the tree: the first non-zero of a group of PEs.
+
+    ``found`` says that there is one and ``more`` that there is another behind it; ``pe`` is its index.
+    """
+    return data.StructLayout(
+        {"found": 1, "more": 1, "pe": config.pe_bits, "value": signed(config.act_bits)}
+    )
+
+
+class LnzdNode(wiring.Component):
+    """Picks the first of four candidates.
+
+    Attributes
+    ----------
+    latency : int
+        0.
+
+    Members
+    -------
+    i : array of four candidates, from four PEs or nodes, in order of PE
+    o : the first candidate that is found
+    """
+
+    latency = 0
+
+    def __init__(self, config: EieConfig):
+        layout = candidate_layout(config)
+        super().__init__({"i": In(layout).array(NODE_INPUTS), "o": Out(layout)})
+
+    def elaborate(self, platform):
+        m = Module()
+        found = Cat(candidate.found for candidate in self.i)
+        first = Signal(NODE_INPUTS)
+
+        # Pick the first one.
+        m.d.comb += [
+            first.eq(found & -found),
+            self.o.found.eq(found.any()),
+            self.o.pe.eq(_choose(first, [candidate.pe for candidate in self.i])),
+            self.o.value.eq(_choose(first, [candidate.value for candidate in self.i])),
+        ]
+
+        # There are more if another input has one, or the picked input has more.
+        m.d.comb += self.o.more.eq(
+            (found & ~first).any() | (first & Cat(candidate.more for candidate in self.i)).any()
+        )
+        return m
+
+
+def _choose(one_hot, values):
+    """The value whose bit is set, or zero: ANDs and ORs, no multiplexer."""
+    chosen = 0
+    for select, value in zip(one_hot, values, strict=True):
+        bits = value.as_unsigned() if value.shape().signed else value
+        chosen = chosen | (select.replicate(len(bits)) & bits)
+    return chosen
+
+
+class Lnzd(wiring.Component):
+    """The tree: as many levels of nodes as the number of PEs needs, at least one.
+
+    Attributes
+    ----------
+    latency : int
+        0.
+
+    Members
+    -------
+    acts : array of activations, one of each PE
+    pending : In
+        Which of them still count.
+    o : the first one that is non-zero and counts
+    """
+
+    latency = 0
+
+    def __init__(self, config: EieConfig):
+        self.config = config
+        super().__init__(
+            {
+                "acts": In(signed(config.act_bits)).array(config.pes),
+                "pending": In(config.pes),
+                "o": Out(candidate_layout(config)),
+            }
+        )
+
+    def elaborate(self, platform):
+        config = self.config
+        m = Module()
+        layout = candidate_layout(config)
+
+        # Every PE is a candidate if its activation is not zero.
+        level = []
+        for pe in range(config.pes):
+            leaf = Signal(layout, name=f"leaf{pe}")
+            m.d.comb += [
+                leaf.found.eq(self.pending[pe] & (self.acts[pe] != 0)),
+                leaf.pe.eq(pe),
+                leaf.value.eq(self.acts[pe]),
+            ]
+            level.append(leaf)
+
+        # Four become one, until one is left.
+        height = 0
+        while height == 0 or len(level) > 1:
+            level = [
+                self._node(m, f"node{height}_{index}", level[at : at + NODE_INPUTS])
+                for index, at in enumerate(range(0, len(level), NODE_INPUTS))
+            ]
+            height += 1
+        m.d.comb += self.o.eq(level[0])
+        return m
+
+    def _node(self, m: Module, name: str, candidates: list) -> data.View:
+        """Place one node; inputs without a candidate stay zero."""
+        m.submodules[name] = node = Placed(LnzdNode(self.config), "eie_lnzd_node")
+        for port, candidate in zip(node.i, candidates, strict=False):
+            m.d.comb += port.eq(candidate)
+        return node.o

@@ -1,0 +1,144 @@
+"""What travels between the units: every payload and every bundle of the engine, with maker and taker."""
+
+from amaranth import signed, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from spec.eie.config import IO_DATA_BITS, EieConfig
+from spec.eie.descriptor import descriptor_fields
+from spec.eie.iomap import MEMORY_BITS, read_fields, write_fields
+
+
+def column_layout(config: EieConfig) -> data.StructLayout:
+    """A column to work on: the scan broadcasts it, activation queues keep it, pointer read takes it.
+
+    ``pointer`` is the address of the column's pointer, ``value`` the activation that multiplies the column.
+    """
+    return data.StructLayout(
+        {"pointer": unsigned(config.pointer_address_bits), "value": signed(config.act_bits)}
+    )
+
+
+def span_layout(config: EieConfig) -> data.StructLayout:
+    """A column's entries in this PE: pointer read makes it, matrix read takes it. ``end`` is one behind."""
+    return data.StructLayout(
+        {
+            "start": unsigned(config.pointer_bits),
+            "end": unsigned(config.pointer_bits),
+            "value": signed(config.act_bits),
+        }
+    )
+
+
+def entry_layout(config: EieConfig) -> data.StructLayout:
+    """An entry as it is stored: ``code`` in the low bits, ``run`` above."""
+    return data.StructLayout({"code": unsigned(config.code_bits), "run": unsigned(config.run_bits)})
+
+
+def work_layout(config: EieConfig) -> data.StructLayout:
+    """An entry on its way: matrix read makes it, weight decode and row accumulate take it.
+
+    ``first`` marks the first entry of a column, ``value`` is the column's activation.
+    """
+    return data.StructLayout(
+        {"entry": entry_layout(config), "first": unsigned(1), "value": signed(config.act_bits)}
+    )
+
+
+def update_layout(config: EieConfig) -> data.StructLayout:
+    """A row to update: row accumulate makes it, the MAC takes it together with the decoded weight."""
+    return data.StructLayout({"row": unsigned(config.row_bits), "value": signed(config.act_bits)})
+
+
+def settings_layout(config: EieConfig) -> data.StructLayout:
+    """The descriptor of the running pass, as central control holds it for all units."""
+    return data.StructLayout(
+        {name: unsigned(bits) for name, bits in descriptor_fields(config).items()}
+    )
+
+
+def write_layout(config: EieConfig) -> data.StructLayout:
+    """A request of the host to write a word; see :mod:`spec.eie.iomap`."""
+    return data.StructLayout({name: unsigned(bits) for name, bits in write_fields(config).items()})
+
+
+def read_layout(config: EieConfig) -> data.StructLayout:
+    """A request of the host to read a word; answers follow in order."""
+    return data.StructLayout({name: unsigned(bits) for name, bits in read_fields(config).items()})
+
+
+def steady(layout: data.StructLayout) -> stream.Signature:
+    """A stream whose taker never makes it wait."""
+    return stream.Signature(layout, always_ready=True)
+
+
+class MemoryWrite(wiring.Signature):
+    """A write port of a memory, as its user drives it."""
+
+    def __init__(self, address_bits: int, data_shape):
+        super().__init__(
+            {"enable": Out(1), "address": Out(address_bits), "data": Out(data_shape)}
+        )
+
+
+class MemoryRead(wiring.Signature):
+    """A synchronous read port of a memory, as its user drives it; ``data`` answers in the next cycle."""
+
+    def __init__(self, address_bits: int, data_shape):
+        super().__init__({"enable": Out(1), "address": Out(address_bits), "data": In(data_shape)})
+
+
+class HostAccess(wiring.Signature):
+    """I/O mode, from the array to one PE: at most one word is written and one read in a cycle.
+
+    ``answer`` is the word read in the cycle before, and zero in a PE that was not asked.
+    """
+
+    def __init__(self, config: EieConfig):
+        super().__init__(
+            {
+                "write_enable": Out(1),
+                "read_enable": Out(1),
+                "memory": Out(MEMORY_BITS),
+                "address": Out(config.io_address_bits),
+                "data": Out(IO_DATA_BITS),
+                "answer": In(IO_DATA_BITS),
+            }
+        )
+
+
+class DrainOrder(wiring.Signature):
+    """From central control to all PEs: which row to requantize now, and where to store an earlier one.
+
+    ``clear`` without ``enable`` only sets the row's accumulator to zero.
+    """
+
+    def __init__(self, config: EieConfig):
+        super().__init__(
+            {
+                "enable": Out(1),
+                "clear": Out(1),
+                "row": Out(config.row_bits),
+                "bias_address": Out(config.bias_address_bits),
+                "store_enable": Out(1),
+                "store_address": Out(config.act_row_bits + 1),
+            }
+        )
+
+
+class Phase(wiring.Signature):
+    """From central control to all counters: what the array is doing.
+
+    ``scanning`` while columns are broadcast, ``computing`` until all PEs have finished these; ``save`` in the
+    cycle after a pass has ended, with that pass's number.
+    """
+
+    def __init__(self, config: EieConfig):
+        super().__init__(
+            {
+                "scanning": Out(1),
+                "computing": Out(1),
+                "save": Out(1),
+                "saved_pass": Out(config.layer_bits),
+            }
+        )

@@ -1,0 +1,98 @@
+"""A pass: what central control reads from its table before it works through one layer or tile."""
+
+from dataclasses import dataclass, fields
+
+from spec.eie.config import IO_DATA_BITS, EieConfig, bits_for
+from spec.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Descriptor:
+    """One pass of the array over a matrix in its memories.
+
+    Attributes
+    ----------
+    pointer_base : int
+        Address of the first column's pointer, the same in every PE.
+    columns : int
+        Columns of the matrix: activations of the source half, from ``input_base * pes`` on.
+    input_rows : int
+        Rows of activations to scan, ``ceil(columns / pes)``.
+    input_base : int
+        First row of activations in the source half.
+    rows : int
+        Rows of outputs per PE, ``ceil(outputs / pes)``.
+    output_base : int
+        First row that drain writes in the destination half.
+    bias_base : int
+        Address of the first row's bias.
+    codebook : int
+        Which codebook decodes this matrix.
+    multiplier, shift : int
+        Requantization, see :mod:`spec.numbers`.
+    relu, drain, swap : bool
+        Clip negative outputs; requantize and store at the end (otherwise the sums stay for the next pass);
+        let source and destination change places afterwards.
+    """
+
+    pointer_base: int
+    columns: int
+    input_rows: int
+    input_base: int
+    rows: int
+    output_base: int
+    bias_base: int
+    codebook: int
+    multiplier: int
+    shift: int
+    relu: bool
+    drain: bool
+    swap: bool
+
+    def pack(self, config: EieConfig) -> list[int]:
+        """The descriptor as :data:`IO_DATA_BITS`-bit words, first field in the lowest bits."""
+        value, at = 0, 0
+        for name, bits in descriptor_fields(config).items():
+            field = int(getattr(self, name))
+            if not 0 <= field < 1 << bits:
+                raise UserError(f"descriptor: {name} = {field} does not fit in {bits} bits")
+            value |= field << at
+            at += bits
+        mask = (1 << IO_DATA_BITS) - 1
+        return [value >> (IO_DATA_BITS * word) & mask for word in range(descriptor_words(config))]
+
+    @staticmethod
+    def unpack(words: list[int], config: EieConfig) -> "Descriptor":
+        """The inverse of :meth:`pack`."""
+        value = sum(int(word) << (IO_DATA_BITS * index) for index, word in enumerate(words))
+        values: dict[str, int | bool] = {}
+        kinds = {field.name: field.type for field in fields(Descriptor)}
+        for name, bits in descriptor_fields(config).items():
+            field = value & ((1 << bits) - 1)
+            values[name] = bool(field) if kinds[name] is bool else field
+            value >>= bits
+        return Descriptor(**values)  # type: ignore[arg-type]
+
+
+def descriptor_fields(config: EieConfig) -> dict[str, int]:
+    """Name and width in bits of each field, lowest bits first; the hardware's layout is made from this."""
+    return {
+        "pointer_base": config.pointer_address_bits,
+        "columns": bits_for(config.acts),
+        "input_rows": bits_for(config.act_rows),
+        "input_base": config.act_row_bits,
+        "rows": bits_for(config.rows),
+        "output_base": config.act_row_bits,
+        "bias_base": config.bias_address_bits,
+        "codebook": config.codebook_bits,
+        "multiplier": config.multiplier_bits,
+        "shift": config.shift_bits,
+        "relu": 1,
+        "drain": 1,
+        "swap": 1,
+    }
+
+
+def descriptor_words(config: EieConfig) -> int:
+    """I/O words that one descriptor takes (at most four)."""
+    return -(-sum(descriptor_fields(config).values()) // IO_DATA_BITS)

@@ -1,0 +1,110 @@
+"""What the host reaches in I/O mode: memories, addresses, the payloads of the I/O streams, error codes."""
+
+from enum import IntEnum
+
+import numpy as np
+
+from spec.eie.config import IO_DATA_BITS, EieConfig, bits_for
+from spec.eie.counters import ARRAY_COUNTERS, PE_COUNTERS
+from spec.eie.descriptor import descriptor_words
+
+
+class Memory(IntEnum):
+    """Destination of a write, source of a read. Word addresses are as follows.
+
+    CONTROL
+        Write 0: number of passes in the table, which arms the array. Read ``pass << k | i``: counter i of
+        :data:`ARRAY_COUNTERS`. Not per PE.
+    DESCRIPTORS
+        Write ``pass << k | word``: a descriptor's words. Not per PE.
+    CODEBOOK
+        Write ``codebook << code_bits | code``: a weight.
+    BIASES
+        Write an accumulator-wide integer.
+    POINTERS
+        Write the address of a column's first entry; word j + 1 is where column j ends.
+    LINES
+        Write a line of entries, first entry in the lowest bits, an entry's code below its run.
+    ACTIVATIONS
+        Read and write ``half << act_row_bits | row``. A run starts with half 0 as its source.
+    COUNTERS
+        Read ``pass << k | i``: counter i of :data:`PE_COUNTERS`.
+    """
+
+    CONTROL = 0
+    DESCRIPTORS = 1
+    CODEBOOK = 2
+    BIASES = 3
+    POINTERS = 4
+    LINES = 5
+    ACTIVATIONS = 6
+    COUNTERS = 7
+
+
+class Error(IntEnum):
+    """Codes of the ``error`` port; the first error stays until the next start that is accepted."""
+
+    NONE = 0
+    NO_IMAGE = 1
+    """A start before the number of passes was written."""
+    BUSY = 2
+    """A start while a run was going on; that run is not disturbed."""
+    COLUMN = 3
+    """A non-zero activation behind the layer's last column."""
+    ROW = 4
+    """An entry whose row lies behind the pass's last."""
+    POINTER = 5
+    """A column that ends before it starts, or behind the matrix memory."""
+
+
+ERROR_BITS = 4
+MEMORY_BITS = bits_for(max(Memory))
+
+
+def array_counter_bits() -> int:
+    """Low address bits that pick a counter of central control."""
+    return bits_for(len(ARRAY_COUNTERS) - 1)
+
+
+def pe_counter_bits() -> int:
+    """Low address bits that pick a counter of a PE."""
+    return bits_for(len(PE_COUNTERS) - 1)
+
+
+def descriptor_word_bits(config: EieConfig) -> int:
+    """Low address bits that pick a word of a descriptor (0 when it has only one)."""
+    return (descriptor_words(config) - 1).bit_length()
+
+
+def read_fields(config: EieConfig) -> dict[str, int]:
+    """Fields of a read request, lowest bits first."""
+    return {"address": config.io_address_bits, "memory": MEMORY_BITS, "pe": config.pe_bits}
+
+
+def write_fields(config: EieConfig) -> dict[str, int]:
+    """Fields of a write request, lowest bits first."""
+    return {"data": IO_DATA_BITS, **read_fields(config)}
+
+
+def pack_reads(
+    config: EieConfig, memory: int, pe: np.ndarray | int, address: np.ndarray | int
+) -> np.ndarray:
+    """Read requests as uint64, one each; ``pe`` and ``address`` broadcast against each other."""
+    pe, address = np.broadcast_arrays(np.asarray(pe, np.uint64), np.asarray(address, np.uint64))
+    widths = read_fields(config)
+    high = np.uint64(memory) | pe << np.uint64(widths["memory"])
+    return (address | high << np.uint64(widths["address"])).ravel()
+
+
+def pack_writes(
+    config: EieConfig,
+    memory: int,
+    pe: np.ndarray | int,
+    address: np.ndarray | int,
+    data: np.ndarray | int,
+) -> np.ndarray:
+    """Write requests as uint64 of shape (n, 2): data, then the rest; the arguments broadcast."""
+    pe, address, data = np.broadcast_arrays(
+        np.asarray(pe), np.asarray(address), np.asarray(data).astype(np.uint64)
+    )
+    return np.stack([data.ravel(), pack_reads(config, memory, pe, address)], axis=1)
