@@ -1,6 +1,6 @@
 """A first-in first-out queue between two streams."""
 
-from amaranth import Module
+from amaranth import Module, Value
 from amaranth.lib import fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -30,7 +30,8 @@ class StreamQueue(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.fifo = words = fifo.SyncFIFO(width=len(self.i.p.as_value()), depth=self.depth)
+        width = len(Value.cast(self.i.payload))
+        m.submodules.fifo = words = fifo.SyncFIFO(width=width, depth=self.depth)
         m.d.comb += [
             words.w_en.eq(self.i.valid),
             words.w_data.eq(self.i.payload),

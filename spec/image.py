@@ -52,7 +52,15 @@ def to_bytes(program: Program) -> bytes:
     }
     text = json.dumps(document, sort_keys=True)
     metadata = {"skipstone": text, "sha256": _checksum(text, tensors)}
-    return safetensors.numpy.save(tensors, metadata)
+    return _sort_header(safetensors.numpy.save(tensors, metadata))
+
+
+def _sort_header(data: bytes) -> bytes:
+    """The same file with the keys of its header in order: safetensors writes metadata in any order."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    text = json.dumps(json.loads(data[8:end]), sort_keys=True, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + data[end:]
 
 
 def write(program: Program, path: Path | str) -> Path:
@@ -101,6 +109,8 @@ def _open(data: bytes, name: str) -> tuple[dict, dict[str, np.ndarray]]:
         metadata = header["__metadata__"]
         text, checksum = metadata["skipstone"], metadata["sha256"]
         document = json.loads(text)
+        if not isinstance(document, dict):
+            raise ValueError("metadata is no object")
     except (safetensors.SafetensorError, ValueError, KeyError):
         raise UserError(f"{name}: not a Skipstone image, or a truncated one") from None
     version, engine = document.get("format_version"), document.get("engine")

@@ -110,6 +110,8 @@ class CentralControl(wiring.Component):
                 m.d.sync += step.eq(0)
                 with m.If(~self.scanning & self.idle):
                     with m.If(failed):
+                        # Saving its counts is also what keeps them out of the next run's.
+                        m.d.comb += ended.eq(1)
                         m.next = "clear"
                     with m.Elif(self.settings.drain):
                         m.next = "drain"

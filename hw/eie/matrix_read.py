@@ -77,7 +77,7 @@ class MatrixRead(wiring.Component):
         slot_bits = config.slot_bits
         line_ends = position[:slot_bits].all() if slot_bits else 1
         m.d.comb += [
-            lines.read_enable.eq(take | (self.busy & line_ends)),
+            lines.read_enable.eq(take | (self.busy & line_ends & ~last)),
             lines.read_address.eq(
                 Mux(take, self.i.payload.start >> slot_bits, (position >> slot_bits) + 1)
             ),

@@ -74,6 +74,9 @@ def count_pass(
         Entries, and how many of them are pads, of each column in each PE.
     """
     images = len(active)
+    if images == 0:
+        shape = (0, config.pes, len(PE_COUNTERS))
+        return PassCounts(np.zeros(shape, np.int64), np.zeros((0, len(ARRAY_COUNTERS)), np.int64))
     # With the longest image first, the images that still have a k-th column are always the first few.
     order = np.argsort([-len(columns) for columns in active], kind="stable")
     queues = _Queues(config, [active[image] for image in order], entries)
@@ -114,6 +117,15 @@ def count_pass(
 
     back = np.argsort(order)
     return PassCounts(in_pe[back], in_pass[back])
+
+
+def dense_cycles(config: EieConfig, descriptor: Descriptor) -> int:
+    """Cycles of the same pass if no weight and no activation were zero (and no pads, of course)."""
+    every = np.full((descriptor.columns, config.pes), descriptor.rows)
+    counts = count_pass(
+        config, descriptor, [np.arange(descriptor.columns)], every, np.zeros_like(every)
+    )
+    return int(counts.array[0, ARRAY_COUNTERS.index("cycles")])
 
 
 def _rows_before(config: EieConfig, columns: np.ndarray) -> np.ndarray:

@@ -44,17 +44,20 @@ class Memory(IntEnum):
 class Error(IntEnum):
     """Codes of the ``error`` port; the first error stays until the next start that is accepted."""
 
-    NONE = 0
-    NO_IMAGE = 1
-    """A start before the number of passes was written."""
-    BUSY = 2
-    """A start while a run was going on; that run is not disturbed."""
-    COLUMN = 3
-    """A non-zero activation behind the layer's last column."""
-    ROW = 4
-    """An entry whose row lies behind the pass's last."""
-    POINTER = 5
-    """A column that ends before it starts, or behind the matrix memory."""
+    meaning: str
+
+    def __new__(cls, code: int, meaning: str) -> "Error":
+        error = int.__new__(cls, code)
+        error._value_ = code
+        error.meaning = meaning
+        return error
+
+    NONE = 0, "no error"
+    NO_IMAGE = 1, "a start before the number of passes was written"
+    BUSY = 2, "a start while a run was going on; that run is not disturbed"
+    COLUMN = 3, "a non-zero activation behind the layer's last column"
+    ROW = 4, "an entry whose row lies behind the pass's last"
+    POINTER = 5, "a column that ends before it starts, or behind the matrix memory"
 
 
 ERROR_BITS = 4

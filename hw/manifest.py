@@ -1,0 +1,67 @@
+"""The manifest of a build: what was built from what, and the mark by which we know our own folders."""
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from hw.emit import Emission
+from spec.eie.config import EieConfig
+
+FILE = "manifest.json"
+GENERATOR = "skipstone hw.build"
+FORMAT = 1
+
+
+def manifest(
+    name: str, top: str, config: EieConfig, emission: Emission, files: Mapping[str, str]
+) -> dict[str, Any]:
+    """Manifest of a build of ``files`` (texts by path). It says nothing of time or place.
+
+    Its keys: ``generator``, ``format``, ``name``, ``engine``, ``config`` (every field) and its
+    ``digest``, ``top``, ``ports`` (``direction`` and ``width`` of each), ``latencies`` (cycles, of
+    the placed modules that declare one), ``tools`` (versions), ``files`` (SHA-256 of each).
+    """
+    return {
+        "generator": GENERATOR,
+        "format": FORMAT,
+        "name": name,
+        "engine": "eie",
+        "config": config.to_json(),
+        "digest": config.digest,
+        "top": top,
+        "ports": {port: asdict(facts) for port, facts in emission.ports.items()},
+        "latencies": emission.latencies,
+        "tools": tool_versions(),
+        "files": {
+            path: hashlib.sha256(text.encode()).hexdigest() for path, text in sorted(files.items())
+        },
+    }
+
+
+def tool_versions() -> dict[str, str]:
+    """Versions of all that has a say in the emitted text."""
+    return {
+        "skipstone": skipstone_version(),
+        "amaranth": metadata.version("amaranth"),
+        "python": platform.python_version(),
+    }
+
+
+def skipstone_version() -> str:
+    try:
+        return metadata.version("skipstone")
+    except metadata.PackageNotFoundError:
+        return "0"  # Run from its sources, not installed.
+
+
+def is_ours(folder: Path) -> bool:
+    """Whether ``folder`` was built by us, as its manifest says."""
+    try:
+        return json.loads((folder / FILE).read_bytes()).get("generator") == GENERATOR
+    except (OSError, ValueError, AttributeError):
+        return False

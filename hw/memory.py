@@ -1,0 +1,120 @@
+"""The one memory of all engines: one write port, one synchronous read port.
+
+Every shape is emitted as a Verilog module of its own, so that an ASIC user swaps in a compiled SRAM by
+replacing one file.
+"""
+
+from amaranth import Module
+from amaranth.lib import memory, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.emit import EmitPlatform
+from hw.verilog.expressions import vector
+
+
+_VERILOG = """\
+// A memory of {depth} words of {width} bits: writes one word and reads one word per cycle.
+// A read answers in the next cycle and holds its answer. A read at the edge that writes the same word gives
+// the old word. There is no reset. Replace this module by a macro that does the same.
+module {name} (
+    input wire clk,
+    input wire write_enable,
+    input wire {address}write_address,
+    input wire {word}write_data,
+    input wire read_enable,
+    input wire {address}read_address,
+    output reg {word}read_data
+);
+  reg {word}memory [0:{last}];
+
+  always @(posedge clk) begin
+    if (write_enable) memory[write_address] <= write_data;
+    if (read_enable) read_data <= memory[read_address];
+  end
+
+`ifndef SYNTHESIS
+  // Simulation starts with zeros, hardware with anything.
+  integer index;
+  initial begin
+    for (index = 0; index < {depth}; index = index + 1) memory[index] = {width}'d0;
+    read_data = {width}'d0;
+  end
+`endif
+endmodule
+"""
+
+
+class Ram(wiring.Component):
+    """A memory of ``depth`` words that writes one word and reads one word per cycle.
+
+    A read answers in the next cycle and holds its answer until the next read. A read at the edge that
+    writes the same word gives the old word. The words, and the answer before the first read, are zero in
+    simulation and anything in hardware: there is no reset. An address of ``depth`` or more is a mistake of
+    the caller: what it reads is unspecified, what it writes is lost or lands anywhere.
+
+    Parameters
+    ----------
+    width, depth : int
+        Bits of a word; number of words, not necessarily a power of two.
+    name : str, optional
+        Name of the Verilog module; ``skipstone_ram_<depth>x<width>`` if not given.
+
+    Attributes
+    ----------
+    latency : int
+        Cycles from ``read_address`` to ``read_data``: 1.
+
+    Members
+    -------
+    write_enable, write_address, write_data : In
+    read_enable, read_address : In
+    read_data : Out
+    """
+
+    latency = 1
+
+    def __init__(self, width: int, depth: int, name: str | None = None):
+        if width < 1 or depth < 1:
+            raise ValueError(f"memory of {depth} words of {width} bits: both must be at least 1")
+        self.width = width
+        self.depth = depth
+        self.module_name = name or f"skipstone_ram_{depth}x{width}"
+        address_bits = max(1, (depth - 1).bit_length())
+        super().__init__(
+            {
+                "write_enable": In(1),
+                "write_address": In(address_bits),
+                "write_data": In(width),
+                "read_enable": In(1),
+                "read_address": In(address_bits),
+                "read_data": Out(width),
+            }
+        )
+
+    def elaborate(self, platform):
+        if isinstance(platform, EmitPlatform):
+            return platform.instance(self, self.module_name)
+        m = Module()
+        m.submodules.memory = words = memory.Memory(shape=self.width, depth=self.depth, init=[])
+        write = words.write_port()
+        read = words.read_port()
+        m.d.comb += [
+            write.en.eq(self.write_enable),
+            write.addr.eq(self.write_address),
+            write.data.eq(self.write_data),
+            read.en.eq(self.read_enable),
+            read.addr.eq(self.read_address),
+            self.read_data.eq(read.data),
+        ]
+        return m
+
+    def verilog(self, name: str) -> str:
+        """The memory as the Verilog module ``name``."""
+        return _VERILOG.format(
+            name=name,
+            depth=self.depth,
+            width=self.width,
+            last=self.depth - 1,
+            address=vector(len(self.read_address)),
+            word=vector(self.width),
+        )

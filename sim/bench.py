@@ -1,0 +1,165 @@
+"""``python -m sim.bench targets``: measures how fast the tools are, and writes ``results/targets.json``.
+
+Benchmarks measure, tests check: nothing here fails because a machine is slow. Every figure is a single run
+on an otherwise idle machine unless it says otherwise.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from sim.devices import open_device
+from sim.tools import versions
+from spec.eie.config import preset
+from spec.eie.golden import GoldenModel
+from spec.eie.program import Program
+from spec.errors import cli
+from spec.files import write_file
+from sw.compile import compile_network
+from sw.host.compare import run_on
+
+RESULTS = Path("results/targets.json")
+SEED = 1
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m sim.bench", description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=["targets"], help="which measurements to make")
+    parser.add_argument("--json", action="store_true", help="print the result file's contents")
+    arguments = parser.parse_args(argv)
+    figures = {name: measure() for name, measure in TARGETS.items()}
+    document = {
+        "command": "python -m sim.bench targets",
+        "machine": {"system": platform.system(), "cores": os.cpu_count(), "cpu": _cpu()},
+        "tools": versions(),
+        "figures": figures,
+    }
+    RESULTS.parent.mkdir(exist_ok=True)
+    write_file(RESULTS, (json.dumps(document, indent=2) + "\n").encode())
+    print(json.dumps(document, indent=2) if arguments.json else _table(figures))
+
+
+def emission(pes: int) -> Callable[[], dict]:
+    """Seconds of ``python -m hw.build``, the start of Python included."""
+
+    def measure() -> dict:
+        with tempfile.TemporaryDirectory() as folder:
+            command = [sys.executable, "-m", "hw.build", "--pes", str(pes), "--out", f"{folder}/out"]
+            started = time.monotonic()
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            return {"seconds": _since(started)}
+
+    return measure
+
+
+def compilation(inputs: int, outputs: int, density: float) -> Callable[[], dict]:
+    """Seconds from a state dict in memory to a checked program."""
+
+    def measure() -> dict:
+        started = time.monotonic()
+        program = _layer(inputs, outputs, density)
+        return {"seconds": _since(started), "weights": program.layers[0].weights}
+
+    return measure
+
+
+def prediction(inputs: int, outputs: int, density: float) -> Callable[[], dict]:
+    """Seconds that the golden model takes for outputs and cycles of one image, decoding included."""
+
+    def measure() -> dict:
+        program = _layer(inputs, outputs, density)
+        started = time.monotonic()
+        _, counts = GoldenModel(program).run(_acts(inputs, 1))
+        return {"seconds": _since(started), "cycles": int(sum(c.array[0, 0] for c in counts))}
+
+    return measure
+
+
+def simulation(pes: int) -> Callable[[], dict]:
+    """Clock cycles per second of the native Verilator model, loading and reading back not counted."""
+
+    def measure() -> dict:
+        config = preset("default", pes=pes)
+        program = _layer(4096, 4096, 0.1)
+        started = time.monotonic()
+        device = open_device("verilator", config)
+        built = _since(started)
+        with closing(device):
+            device.load(program)
+            device.run(_acts(4096, 1))
+            batch = _acts(4096, 20)
+            started = time.monotonic()
+            run_on(device, program, batch)
+            seconds = _since(started)
+            cycles = sum(int(counts.array[:, 0].sum()) for counts in device.counters())
+        return {
+            "build_seconds": built,
+            "run_seconds": seconds,
+            "cycles": cycles,
+            "cycles_per_second": round(cycles / seconds),
+        }
+
+    return measure
+
+
+TARGETS: dict[str, Callable[[], dict]] = {
+    "hw.build, 64 PEs": emission(64),
+    "hw.build, 256 PEs": emission(256),
+    "compile 4096x4096, 10 %": compilation(4096, 4096, 0.1),
+    "golden model 25088x4096, 4 %": prediction(25088, 4096, 0.04),
+    "Verilator, 64 PEs": simulation(64),
+}
+
+
+def _layer(inputs: int, outputs: int, density: float) -> Program:
+    """A random shared layer, compiled for the default preset (with room for all its pointers)."""
+    rng = np.random.default_rng(SEED)
+    values = np.concatenate([-np.arange(1, 8), np.arange(1, 9)]).astype(np.float32) / 64
+    weight = np.zeros((outputs, inputs), np.float32)
+    kept = rng.random(weight.shape, np.float32) < density
+    weight[kept] = rng.choice(values, int(kept.sum()))
+    state = {"fc.weight": torch.from_numpy(weight)}
+    samples = np.abs(rng.standard_normal((4, inputs), np.float32))
+    return compile_network(state, samples, preset("default"), check_count=1).program
+
+
+def _acts(inputs: int, images: int) -> np.ndarray:
+    """Activations as behind a ReLU: about a third are not zero."""
+    rng = np.random.default_rng(SEED)
+    kept = rng.random((images, inputs)) < 0.35
+    return rng.integers(1, 1 << 14, (images, inputs)) * kept
+
+
+def _since(started: float) -> float:
+    return round(time.monotonic() - started, 2)
+
+
+def _cpu() -> str:
+    """The processor's name, where the system tells it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _table(figures: dict[str, dict]) -> str:
+    width = max(map(len, figures))
+    return "\n".join(
+        f"{name.ljust(width)}  " + ", ".join(f"{key} {value}" for key, value in figure.items())
+        for name, figure in figures.items()
+    )
+
+
+if __name__ == "__main__":
+    cli(main)

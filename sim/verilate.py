@@ -1,0 +1,215 @@
+"""Builds simulation programs from emitted Verilog with Verilator, each kind once.
+
+A program is kept in ``build/verilator/<key>/``, where the key is a digest of everything that decides
+it. It is built in a folder beside that one, which is then renamed: what is under its key is whole.
+"""
+
+import fcntl
+import functools
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sim.tools import require, verilator_environment, verilator_version, versions
+from spec.errors import UserError
+
+BUILD = Path("build")
+PROGRAM = "model"
+LOG = "build.log"
+TAIL_CHARACTERS = 2000
+
+TRANSLATION = (
+    "-O3",
+    # Unknown values become zeros in the cheapest way: what is emitted resets or initializes all.
+    "--x-assign",
+    "fast",
+    "--x-initial",
+    "fast",
+    "--no-assert",
+    # The lint has its own test; a warning does not stop a simulation.
+    "-Wno-fatal",
+)
+COMPILATION = {"OPT_FAST": "-O2", "OPT_SLOW": "-O0", "OPT_GLOBAL": "-O2"}
+"""Optimization of what runs each cycle, of what runs once, and of Verilator's own library."""
+
+
+class BuildError(RuntimeError):
+    """Verilator or the compiler refused what was emitted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that decides a program.
+
+    Parameters
+    ----------
+    top : str
+        The Verilog module that is simulated.
+    verilog : mapping
+        Text of each Verilog file, by file name.
+    sources : sequence of Path
+        C++ files beside the translated ones; one of them holds ``main``.
+    shared : sequence of str
+        Modules with many instances, to be compiled once for all.
+    control : sequence of str
+        Lines of a Verilator control file.
+    options : sequence of str
+        Further options of Verilator.
+    macros : mapping
+        C preprocessor macros.
+    waves : bool
+        Whether the program can record waveforms.
+    """
+
+    top: str
+    verilog: Mapping[str, str]
+    sources: Sequence[Path]
+    shared: Sequence[str] = ()
+    control: Sequence[str] = ()
+    options: Sequence[str] = ()
+    macros: Mapping[str, int] = field(default_factory=dict)
+    waves: bool = False
+
+    def control_file(self) -> str:
+        """Verilator's control file, as text."""
+        lines = [f'no_inline -module "{module}"' for module in self.shared]
+        return "\n".join(["`verilator_config", *lines, *self.control, ""])
+
+    def arguments(self) -> list[str]:
+        """Verilator's arguments, without file names."""
+        arguments = ["--cc", "--exe", "--prefix", "Vtop", "--top-module", self.top, *TRANSLATION]
+        if self.shared:
+            # Optimizations across instances would make each instance different.
+            arguments += ["-fno-gate", "-fno-dfg-scoped", "-fno-table"]
+        if self.waves:
+            arguments += ["--trace-vcd"]
+        for name, value in self.macros.items():
+            arguments += ["-CFLAGS", f"-D{name}={value}"]
+        return [*arguments, *self.options]
+
+    @functools.cached_property
+    def key(self) -> str:
+        """Sixteen hex digits that name the program."""
+        parts = [
+            verilator_version(),
+            versions().get("g++"),
+            self.arguments(),
+            self.control_file(),
+            dict(self.verilog),
+            [source.read_text() for source in self.sources],
+            COMPILATION,
+        ]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def build(recipe: Recipe, root: Path = BUILD) -> Path:
+    """Build the program, unless it is there already; the path of its executable.
+
+    Two processes that want the same program at the same time build it once.
+
+    Raises
+    ------
+    UserError
+        A tool is missing, or ``root`` cannot be written.
+    BuildError
+        Verilator or the compiler failed.
+    """
+    for tool in ("verilator", "g++", "make", "perl"):
+        require(tool)
+    home = Path(root) / "verilator"
+    program = home.absolute() / recipe.key / PROGRAM
+    if program.exists():
+        return program
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with _locked(home / f"{recipe.key}.lock"):
+            if not program.exists():
+                _build_aside(recipe, home)
+    except OSError as error:
+        raise UserError(f"cannot build in {home}: {error.strerror}") from error
+    return program
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold a lock that the system takes back if this process dies."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _build_aside(recipe: Recipe, home: Path) -> None:
+    """Build in a folder of its own, keep what is worth it, and rename."""
+    for left in home.glob(f".{recipe.key}-*"):
+        # A process that was killed could not tidy up; the lock says that it is gone.
+        shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{recipe.key}-", dir=home)).absolute()
+    try:
+        folder.chmod(0o755)
+        _translate(recipe, folder)
+        _compile(folder)
+        (folder / "objects" / "Vtop").rename(folder / PROGRAM)
+        shutil.rmtree(folder / "objects")
+        folder.rename(home / recipe.key)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _translate(recipe: Recipe, folder: Path) -> None:
+    (folder / "control.vlt").write_text(recipe.control_file())
+    for name, text in recipe.verilog.items():
+        (folder / name).write_text(text)
+    _call(
+        [
+            "verilator",
+            *recipe.arguments(),
+            "-Mdir",
+            "objects",
+            "control.vlt",
+            *sorted(recipe.verilog),
+            *(str(source.absolute()) for source in recipe.sources),
+        ],
+        folder,
+    )
+
+
+def _compile(folder: Path) -> None:
+    jobs = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    settings = [f"{name}={value}" for name, value in COMPILATION.items()]
+    make = Path(require("make").path).name
+    _call([make, "-j", str(jobs or 1), "-C", "objects", "-f", "Vtop.mk", *settings, "Vtop"], folder)
+
+
+def _call(command: list[str], folder: Path) -> None:
+    """Run a command in ``folder`` with its output in the log there."""
+    environment = verilator_environment()
+    with (folder / LOG).open("a") as log:
+        log.write(f"$ {' '.join(command)}\n")
+        log.flush()
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        try:
+            code = process.wait()
+        except BaseException:
+            # With its compilers, which would go on writing into a folder that is being removed.
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
+    if code:
+        text = (folder / LOG).read_text(errors="replace")
+        raise BuildError(f"{command[0]} failed with exit code {code}:\n{text[-TAIL_CHARACTERS:]}")

@@ -1,0 +1,1 @@
+"""Software: compression of networks, their compiler, and the host."""

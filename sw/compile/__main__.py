@@ -1,0 +1,102 @@
+"""Compile a trained network into an image for an EIE array."""
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+
+from spec import image
+from spec.eie.config import PRESETS, EieConfig, preset
+from spec.errors import UserError, cli
+from sw.compile.calibrate import HEADROOM, load_samples
+from sw.compile.capture import ACTIVATIONS
+from sw.compile.driver import CHECK_SAMPLES, compile_network
+from sw.compile.report import table
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    arguments = _parser().parse_args(argv)
+    began = time.monotonic()
+    result = compile_network(
+        arguments.model,
+        load_samples(arguments.calibrate),
+        _config(arguments),
+        activation=arguments.activation,
+        headroom=arguments.headroom,
+        rescale=arguments.rescale,
+        check_count=arguments.check_samples,
+        progress=True,
+    )
+    path = image.write(result.program, arguments.output)
+    seconds = time.monotonic() - began
+    if arguments.json:
+        document = result.to_json() | {"image": str(path), "seconds": seconds}
+        print(json.dumps(document, indent=2))
+        return
+    print(table(result))
+    print(
+        f"\n{path}: {result.program.config.pes} PEs, configuration {result.program.config.digest}, "
+        f"{len(result.program.segments)} segment(s), {seconds:.1f} s"
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m sw.compile", description=__doc__)
+    add = parser.add_argument
+    add("model", help="exported program .pt2, or state dict .pt or .safetensors")
+    add("--calibrate", required=True, metavar="X.npy", help="sample inputs (samples, ...)")
+    add("-o", "--output", required=True, metavar="FILE", help="image to write")
+    add("--preset", default="default", help=f"one of {', '.join(PRESETS)} (default: default)")
+    add("--pes", type=int, help="processing elements (default: the preset's)")
+    add("--set", action="append", default=[], metavar="FIELD=VALUE", help="change the preset")
+    add(
+        "--activation",
+        choices=ACTIVATIONS,
+        default="relu",
+        help="what stands between the layers of a state dict (default: relu)",
+    )
+    add(
+        "--headroom",
+        type=float,
+        default=HEADROOM,
+        help=f"part by which activations may exceed the samples' (default: {HEADROOM})",
+    )
+    add(
+        "--no-rescale",
+        dest="rescale",
+        action="store_false",
+        help="refuse a layer whose sums could overflow, instead of giving its weights fewer bits",
+    )
+    add(
+        "--check-samples",
+        type=int,
+        default=CHECK_SAMPLES,
+        metavar="N",
+        help=f"samples to run on the packed image (default: {CHECK_SAMPLES})",
+    )
+    add("--json", action="store_true", help="print one JSON object")
+    return parser
+
+
+def _config(arguments: argparse.Namespace) -> EieConfig:
+    """The preset with the changes that were asked for."""
+    changes = dict(_change(text) for text in arguments.set)
+    if arguments.pes is not None:
+        changes["pes"] = arguments.pes
+    return preset(arguments.preset, **changes)
+
+
+def _change(text: str) -> tuple[str, int | bool]:
+    """``FIELD=VALUE`` as a field and its value."""
+    field, _, value = text.partition("=")
+    if value in ("true", "false"):
+        return field, value == "true"
+    try:
+        return field, int(value)
+    except ValueError:
+        message = f"--set {text}: must be FIELD=VALUE, an integer, true or false"
+        raise UserError(message) from None
+
+
+if __name__ == "__main__":
+    cli(main)

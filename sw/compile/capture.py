@@ -1,0 +1,224 @@
+"""Capture: a module, a saved exported program or a file of weights becomes a :class:`Network`."""
+
+import logging
+import pickle
+import re
+import warnings
+import zipfile
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from torch import nn
+from torch.export import ExportedProgram
+
+from spec.errors import UserError
+from sw.compile.graph import layers_of
+from sw.compile.network import FloatLayer, Network, check_chain, tensor_values
+
+ACTIVATIONS = ("relu", "none")
+"""What may stand between the layers of a state dict, which does not say so itself."""
+
+
+def capture(
+    model: nn.Module | ExportedProgram | Mapping[str, torch.Tensor] | str | Path,
+    samples: np.ndarray | None = None,
+    *,
+    activation: str = "relu",
+) -> Network:
+    """Capture a network.
+
+    Parameters
+    ----------
+    model : nn.Module, ExportedProgram, state dict, or path
+        A path ends in ``.pt2`` (exported program), ``.pt`` or ``.pth`` (state dict), or
+        ``.safetensors``. A module is exported in evaluation mode and left as it was.
+    samples : shape (samples, ...)
+        Inputs as the network takes them; needed to export a module.
+    activation : "relu" or "none"
+        For state dicts: what stands between layers. Nothing ever follows the last one.
+
+    Raises
+    ------
+    UserError
+        For anything that cannot be taken, by the layer's name.
+    """
+    if isinstance(model, str | Path):
+        model, hint = _load(Path(model))
+    else:
+        hint = ""
+    if isinstance(model, nn.Module):
+        return _from_module(model, samples)
+    if isinstance(model, ExportedProgram):
+        return Network(layers=layers_of(model), run=_run_exported(model))
+    return from_state_dict(model, activation, hint)
+
+
+def from_state_dict(
+    tensors: Mapping[str, torch.Tensor], activation: str = "relu", hint: str = ""
+) -> Network:
+    """Layers ``NAME.weight`` and ``NAME.bias`` in the order given, ``activation`` between them."""
+    if activation not in ACTIVATIONS:
+        raise UserError(f"activation {activation!r} is unknown, there are {', '.join(ACTIVATIONS)}")
+    if not isinstance(tensors, Mapping) or not tensors:
+        raise UserError("the state dict is empty, or is none")
+    names = [str(key).removesuffix(".weight") for key in tensors if _is_matrix(str(key), tensors)]
+    known = {f"{name}.{part}" for name in names for part in ("weight", "bias")}
+    for key, value in tensors.items():
+        if key not in known:
+            raise UserError(
+                f"{key}, of shape {tuple(getattr(value, 'shape', ()))}: a state dict may hold "
+                "NAME.weight of shape (outputs, inputs) and NAME.bias only; "
+                "for any other layer save the network with torch.export (.pt2)"
+            )
+    layers = []
+    for name in names:
+        weight = tensor_values(tensors[f"{name}.weight"], f"{name}.weight")
+        bias = np.zeros(len(weight))
+        if f"{name}.bias" in tensors:
+            bias = tensor_values(tensors[f"{name}.bias"], f"{name}.bias")
+        relu = activation == "relu" and name != names[-1]
+        layers.append(FloatLayer(name=name, weight=weight, bias=bias, relu=relu))
+    between = {"relu": "a ReLU", "none": "nothing"}[activation]
+    note = f"a state dict does not say what is between its layers: took {between} (--activation)"
+    return Network(layers=check_chain(layers, hint), notes=(note,))
+
+
+def _is_matrix(key: str, tensors: Mapping[str, torch.Tensor]) -> bool:
+    return key.endswith(".weight") and getattr(tensors[key], "ndim", 0) == 2
+
+
+def _from_module(module: nn.Module, samples: np.ndarray | None) -> Network:
+    """Export a module with one or two samples, in evaluation mode."""
+    if samples is None:
+        raise UserError("a module needs sample inputs to be exported with")
+    shape = samples.shape[1:]
+    kinds = [parameter.dtype for parameter in module.parameters() if parameter.is_floating_point()]
+    kind = kinds[0] if kinds else torch.float32
+
+    def run(batch: np.ndarray) -> np.ndarray:
+        with _evaluating(module), torch.no_grad():
+            result = module(torch.from_numpy(batch.reshape(-1, *shape)).to(kind))
+            return result.to(torch.float64).numpy()
+
+    example = torch.from_numpy(np.asarray(samples[:2], np.float64)).to(kind)
+    with _evaluating(module), _quiet():
+        try:
+            program = torch.export.export(module, (example,))
+        except Exception as error:  # whatever the network's own code raises, too
+            raise UserError(
+                f"torch.export cannot trace the network on inputs of shape {tuple(example.shape)}: "
+                f"{_first_line(error)}"
+            ) from error
+    return Network(layers=layers_of(program), run=run)
+
+
+@contextmanager
+def _evaluating(module: nn.Module):
+    """Put all parts of a module in evaluation mode, and back."""
+    training = [part for part in module.modules() if part.training]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part in training:
+            part.training = True
+
+
+def _run_exported(program: ExportedProgram) -> Callable[[np.ndarray], np.ndarray]:
+    """Run an exported program on any number of samples, in the batches that it was exported for."""
+    (node,) = (n for n in program.graph.nodes if n.name in program.graph_signature.user_inputs)
+    example = node.meta["val"]
+    fixed = example.shape[0] if isinstance(example.shape[0], int) else None
+
+    def run(batch: np.ndarray) -> np.ndarray:
+        with _quiet():
+            module, step = program.module(), fixed or len(batch)
+        results = []
+        for first in range(0, len(batch), step):
+            part = batch[first : first + step]
+            padded = np.zeros((step, *example.shape[1:]))
+            padded[: len(part)] = part.reshape(-1, *example.shape[1:])
+            with torch.no_grad():
+                result = module(torch.from_numpy(padded).to(example.dtype))
+            results.append(result[: len(part)].to(torch.float64).numpy())
+        return np.concatenate(results)
+
+    return run
+
+
+def _load(path: Path) -> tuple[ExportedProgram | Mapping[str, torch.Tensor], str]:
+    """Read a model file by its ending; and a hint for sizes that do not chain."""
+    loaders = {".pt2": _load_exported, ".pt": _load_weights, ".pth": _load_weights}
+    loaders[".safetensors"] = _load_safetensors
+    if path.suffix not in loaders:
+        raise UserError(f"{path}: the name must end in {', '.join(loaders)} to say what it is")
+    if not path.is_file():
+        raise UserError(f"cannot read {path}: no such file")
+    hint = ""
+    if path.suffix == ".safetensors":
+        hint = (
+            "; a .safetensors file keeps no order, so layers are taken in order of their names: "
+            "if that is not the network's, save it as .pt or with torch.export (.pt2)"
+        )
+    try:
+        return loaders[path.suffix](path), hint
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from None
+
+
+def _load_exported(path: Path) -> ExportedProgram:
+    if not zipfile.is_zipfile(path):
+        raise UserError(f"{path}: not a program saved by torch.export.save, or a truncated one")
+    with _quiet():
+        try:
+            return torch.export.load(path)
+        except Exception as error:  # torch raises whatever the damaged part happened to cause
+            raise UserError(f"{path}: torch.export cannot load it: {_first_line(error)}") from error
+
+
+def _load_weights(path: Path) -> Mapping[str, torch.Tensor]:
+    try:
+        tensors = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise UserError(
+            f"{path}: not a state dict (torch.save(network.state_dict(), ...)), or a damaged one; "
+            "files that hold Python objects are not loaded"
+        ) from error
+    if not isinstance(tensors, Mapping):
+        raise UserError(f"{path}: holds {type(tensors).__name__}, must be a state dict")
+    return tensors
+
+
+def _load_safetensors(path: Path) -> Mapping[str, torch.Tensor]:
+    try:
+        tensors = safetensors.torch.load_file(path)
+    except safetensors.SafetensorError as error:
+        raise UserError(f"{path}: not a safetensors file: {_first_line(error)}") from None
+    # The file sorts names as text; put layer 10 behind layer 2.
+    return {name: tensors[name] for name in sorted(tensors, key=_natural)}
+
+
+def _natural(name: str) -> list[tuple[str, int]]:
+    return [(text, int(number or 0)) for text, number in re.findall(r"(\D*)(\d*)", name)]
+
+
+@contextmanager
+def _quiet():
+    """Keep torch's own warnings and stack traces off the terminal; what matters is raised."""
+    before = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,1 @@
+"""From an image to a running device: the Device protocol, the bus driver, reports."""

@@ -1,0 +1,80 @@
+"""Inputs from a file: arrays of real numbers, or of integers that are quantized already."""
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from spec.eie.golden import check_batch
+from spec.eie.program import Program
+from spec.errors import UserError
+from spec.files import read_file
+from sw.host.quantities import quantize_input
+
+
+def read_batch(
+    path: Path | str, program: Program, *, raw: bool = False, limit: int | None = None
+) -> np.ndarray:
+    """A batch for ``program`` from a ``.npy`` file.
+
+    Parameters
+    ----------
+    raw : bool
+        The file holds integers at the image's input scale. Otherwise it holds real numbers.
+    limit : int
+        Take only the first images.
+
+    Returns
+    -------
+    int64, shape (images, inputs)
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read, or its type, shape or values are not for this network.
+    """
+    if limit is not None and limit < 1:
+        raise UserError(f"a limit of {limit} images leaves nothing to run")
+    try:
+        batch = flatten(load_array(path), program.inputs)[:limit]
+        if not np.issubdtype(batch.dtype, np.integer if raw else np.floating):
+            raise UserError(_type_advice(batch.dtype, raw))
+        return check_batch(program, batch if raw else quantize_input(program, batch))
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def load_array(path: Path | str) -> np.ndarray:
+    """The array in a ``.npy`` file; nothing in it is executed."""
+    data = read_file(path)
+    try:
+        array = np.load(io.BytesIO(data), allow_pickle=False)
+    except (ValueError, EOFError, OSError, MemoryError, zipfile.BadZipFile):
+        raise UserError("not a .npy file of numbers, or a truncated one") from None
+    if not isinstance(array, np.ndarray):
+        raise UserError("holds several arrays (.npz), must hold one (.npy)")
+    return array
+
+
+def flatten(array: np.ndarray, inputs: int) -> np.ndarray:
+    """Images as vectors: shape (images, ...) becomes (images, inputs); one vector is one image."""
+    flat = array.reshape(1, -1) if array.ndim == 1 else array
+    if flat.ndim and len(flat):
+        flat = flat.reshape(len(flat), -1)
+    if flat.ndim != 2 or flat.shape[1] != inputs:
+        raise UserError(
+            f"its shape is {array.shape}, must be (images, ...) with {inputs} values for each image"
+        )
+    if len(flat) == 0:
+        raise UserError("holds no image")
+    return flat
+
+
+def _type_advice(dtype: np.dtype, raw: bool) -> str:
+    if raw:
+        return f"holds {dtype}; raw inputs are integers at the image's input scale"
+    return (
+        f"holds {dtype}; inputs are real numbers (floats), or integers that are quantized "
+        "already, said so with --raw"
+    )

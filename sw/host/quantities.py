@@ -1,0 +1,32 @@
+"""Real numbers to a device's integers and back, by the scales that the image carries."""
+
+import numpy as np
+
+from spec.eie.program import Program
+from spec.errors import UserError
+from spec.numbers import quantize
+
+
+def quantize_input(program: Program, real: np.ndarray) -> np.ndarray:
+    """Integers nearest to ``real / input_scale``, saturated. int64, same shape.
+
+    Raises
+    ------
+    UserError
+        If the input is not of floating-point type, or holds NaN or infinity.
+    """
+    real = np.asarray(real)
+    if not np.issubdtype(real.dtype, np.floating):
+        raise UserError(f"real inputs are floating-point numbers, these are {real.dtype}")
+    odd = ~np.isfinite(real)
+    if odd.any():
+        where = ", ".join(str(index[0]) for index in np.nonzero(odd))
+        raise UserError(
+            f"the input holds {odd.sum()} values that are NaN or infinite, the first at [{where}]"
+        )
+    return quantize(real, program.layers[0].input_scale, program.config.act_bits)
+
+
+def dequantize_output(program: Program, integers: np.ndarray) -> np.ndarray:
+    """Real outputs: the integers times the last layer's scale. float64, same shape."""
+    return np.asarray(integers, np.float64) * program.layers[-1].output_scale

@@ -1,0 +1,161 @@
+"""Host port: every request reaches the one that it is for; answers in order; all waits in a run."""
+
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hw.eie.host_port import HostPort
+from spec.eie.config import EieConfig, preset
+from spec.eie.iomap import Memory
+from tests.hw.streams import Pace, paces, ragged, receiver, recorder, send, simulate, steady
+
+pytestmark = pytest.mark.unit
+
+CONTROL = "control"
+ARRAY_WIDE = (Memory.CONTROL, Memory.DESCRIPTORS)
+
+
+def target_of(config: EieConfig, request: dict[str, int]) -> str | int | None:
+    """Central control, a PE's number, or nobody: a PE number that does not exist."""
+    if request["memory"] in ARRAY_WIDE:
+        return CONTROL
+    return request["pe"] if request["pe"] < config.pes else None
+
+
+def answer_of(target: str | int | None, request: dict[str, int]) -> int:
+    """What the targets of this bench answer: no two requests alike, and full words."""
+    if target is None:
+        return 0
+    number = 77 if target == CONTROL else int(target)
+    return (1 << 63) | number << 40 | request["memory"] << 32 | request["address"]
+
+
+def draw(
+    rng: np.random.Generator, config: EieConfig, count: int, kind: str
+) -> list[dict[str, int]]:
+    limits = {
+        "address": 1 << config.io_address_bits,
+        "memory": len(Memory),
+        "pe": 1 << config.pe_bits,
+    }
+    requests = [
+        {name: int(rng.integers(limit)) for name, limit in limits.items()} for _ in range(count)
+    ]
+    if kind == "write":
+        for request in requests:
+            request["data"] = int(rng.integers(1 << 64, dtype=np.uint64))
+    return requests
+
+
+class Bench:
+    """A host port, targets that answer, and a record of every access to them."""
+
+    def __init__(self, config: EieConfig):
+        self.config = config
+        self.dut = HostPort(config)
+        self.targets: dict[str | int, Any] = {CONTROL: self.dut.control}
+        self.targets |= {pe: self.dut.pes[pe] for pe in range(config.pes)}
+        self.samples: list[tuple] = []
+
+    async def answer(self, ctx) -> None:
+        """Each target answers in the cycle after it was asked, and is zero otherwise."""
+        ports = [
+            port
+            for target in self.targets.values()
+            for port in (target.read_enable, target.memory, target.address)
+        ]
+        async for _, _, *values in ctx.tick().sample(*ports):
+            for number, (name, target) in enumerate(self.targets.items()):
+                asked, memory, address = values[3 * number : 3 * number + 3]
+                request = {"memory": memory, "address": address}
+                ctx.set(target.answer, answer_of(name, request) if asked else 0)
+
+    def run(
+        self,
+        writes: list[dict],
+        reads: list[dict],
+        write_pace: Pace = steady,
+        read_pace: Pace = steady,
+        data_pace: Pace = steady,
+        open_pace: Pace = steady,
+    ):
+        """Cycles of the writes and reads, answers with their cycles."""
+        dut = self.dut
+
+        async def gate(ctx) -> None:
+            while True:
+                ctx.set(dut.open, open_pace())
+                await ctx.tick()
+
+        async def write(ctx) -> list[int]:
+            return await send(ctx, dut.write, writes, write_pace)
+
+        async def read(ctx) -> list[int]:
+            return await send(ctx, dut.read, reads, read_pace)
+
+        names = ("write_enable", "read_enable", "memory", "address", "data")
+        ports = [getattr(target, name) for target in self.targets.values() for name in names]
+        take = receiver(dut.data, len(reads), data_pace)
+        background = [gate, self.answer, recorder(self.samples, dut.open, *ports)]
+        return simulate(dut, write, read, take, background=background)
+
+    def accesses(self) -> list[tuple]:
+        """(cycle, kind, target, memory, address, data or 0) of everything that reached a target."""
+        found = []
+        for cycle, (_, *values) in enumerate(self.samples):
+            for number, target in enumerate(self.targets):
+                writes, reads, memory, address, data = values[5 * number : 5 * number + 5]
+                if writes:
+                    found.append((cycle, "write", target, memory, address, data))
+                if reads:
+                    found.append((cycle, "read", target, memory, address, 0))
+        return found
+
+
+@pytest.mark.parametrize("pes", [1, 3, 4])
+def test_any_traffic(pes: int, rng: np.random.Generator) -> None:
+    """Writes and reads at once, to all targets and to none, while I/O mode comes and goes."""
+    config = preset("tiny", pes=pes)
+    for number, (maker, taker) in enumerate(paces(rng)):
+        bench = Bench(config)
+        writes, reads = draw(rng, config, 25, "write"), draw(rng, config, 25, "read")
+        gate = steady if number % 2 else ragged(rng, 0.7)
+        written, asked, taken = bench.run(writes, reads, maker, ragged(rng, 0.6), taker, gate)
+
+        answers = [answer_of(target_of(config, read), read) for read in reads]
+        assert [answer for _, answer in taken] == answers
+        requests = [("write", *pair) for pair in zip(written, writes, strict=True)]
+        requests += [("read", *pair) for pair in zip(asked, reads, strict=True)]
+        expected = []
+        for kind, cycle, request in requests:
+            target = target_of(config, request)
+            if target is not None:
+                memory, address = request["memory"], request["address"]
+                expected.append((cycle, kind, target, memory, address, request.get("data", 0)))
+        in_order = itemgetter(0, 1)
+        assert sorted(bench.accesses(), key=in_order) == sorted(expected, key=in_order)
+        assert all(bench.samples[cycle][0] for cycle in (*written, *asked))
+        assert not set(written) & set(asked)
+
+
+def test_steady_traffic(rng: np.random.Generator) -> None:
+    """A write in every cycle; a read in every second one, its answer ``latency`` cycles later."""
+    config = preset("tiny")
+    writes, reads = draw(rng, config, 30, "write"), draw(rng, config, 30, "read")
+    written, _, _ = Bench(config).run(writes, [])
+    assert written == list(range(30))
+    _, asked, taken = Bench(config).run([], reads)
+    assert asked == list(range(0, 60, 2))
+    assert [cycle for cycle, _ in taken] == [cycle + HostPort.latency for cycle in asked]
+
+
+def test_writes_go_first(rng: np.random.Generator) -> None:
+    """While there is something to write, reads wait."""
+    config = preset("tiny")
+    written, asked, _ = Bench(config).run(
+        draw(rng, config, 20, "write"), draw(rng, config, 3, "read")
+    )
+    assert written == list(range(20))
+    assert asked == [20, 22, 24]

@@ -1,0 +1,98 @@
+"""Leading non-zero detection: the first pending non-zero of a row, and whether there are more."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from amaranth.sim import Simulator
+
+from hw.eie.lnzd import NODE_INPUTS, Lnzd, LnzdNode
+from spec.eie.config import EieConfig, preset
+from spec.numbers import signed_bounds
+from tests.hw.streams import plain
+
+pytestmark = pytest.mark.unit
+
+NOTHING = {"found": 0, "more": 0}
+
+
+def settle(dut, inputs: list[dict], answer) -> list:
+    """Outputs of a component without a clock for each of the inputs, paths or indexed ports."""
+    found = []
+
+    async def testbench(ctx) -> None:
+        for step in inputs:
+            for port, value in step.items():
+                ctx.set(answer(port), value)
+            found.append(plain(ctx.get(dut.o)))
+
+    simulator = Simulator(dut)
+    simulator.add_testbench(testbench)
+    simulator.run()
+    return found
+
+
+def check_rows(config: EieConfig, acts: np.ndarray, pending: np.ndarray) -> None:
+    """Rows of activations (n, pes) and pending masks (n, pes) against the definition."""
+    dut = Lnzd(config)
+    weights = 1 << np.arange(config.pes).astype(object)
+    inputs = [
+        {**dict(enumerate(map(int, row))), "pending": int((mask * weights).sum())}
+        for row, mask in zip(acts, pending, strict=True)
+    ]
+    found = settle(dut, inputs, lambda port: dut.pending if port == "pending" else dut.acts[port])
+    for row, mask, candidate in zip(acts, pending, found, strict=True):
+        places = np.flatnonzero((row != 0) & mask)
+        if len(places) == 0:
+            assert candidate | NOTHING == candidate, (row, mask)
+            continue
+        first = int(places[0])
+        expected = {"found": 1, "more": int(len(places) > 1), "pe": first, "value": int(row[first])}
+        assert candidate == expected, (row, mask)
+
+
+@pytest.mark.parametrize("pes", [1, 2, 3, 4, 5])
+def test_every_pattern_of_a_few(pes: int, rng: np.random.Generator) -> None:
+    """All patterns of zeros under all pending masks, with any values."""
+    patterns = np.array(list(product([False, True], repeat=2 * pes)))
+    nonzero, pending = patterns[:, :pes], patterns[:, pes:]
+    config = preset("tiny", pes=pes)
+    low, high = signed_bounds(config.act_bits)
+    values = rng.choice([low, -1, 1, 2, high], nonzero.shape)
+    check_rows(config, values * nonzero, pending)
+
+
+@pytest.mark.parametrize(("pes", "rows"), [(7, 100), (16, 50), (17, 50), (64, 12), (65, 12)])
+def test_random_rows_of_many(pes: int, rows: int, rng: np.random.Generator) -> None:
+    """Uneven trees, and rows from almost empty to full; lone non-zeros in many places."""
+    config = preset("tiny", pes=pes)
+    low, high = signed_bounds(config.act_bits)
+    values = rng.integers(low, high + 1, (rows, pes))
+    values[values == 0] = 1
+    density = rng.choice([1 / pes, 0.1, 0.5, 1.0], (2, rows, 1))
+    keep, pending = rng.random((2, rows, pes)) < density
+    lone = np.eye(pes, dtype=bool)[rng.permutation(pes)[:rows]]
+    acts = np.concatenate([values * keep, values[: len(lone)] * lone])
+    check_rows(config, acts, np.concatenate([pending, np.ones_like(lone)]))
+
+
+def test_every_input_of_a_node() -> None:
+    """All patterns of found and more; what was not found carries rubbish, which must not pass."""
+    config = preset("tiny", pes=16)
+    dut = LnzdNode(config)
+    states = [(0, 0), (1, 0), (1, 1)]
+    inputs, expected = [], []
+    for pattern in product(states, repeat=NODE_INPUTS):
+        candidates = [
+            {"found": found, "more": more, "pe": 3 + place, "value": -(5 << place)}
+            for place, (found, more) in enumerate(pattern)
+        ]
+        inputs.append(dict(enumerate(candidates)))
+        places = [place for place, (found, _) in enumerate(pattern) if found]
+        more = len(places) > 1 or any(pattern[place][1] for place in places)
+        first = candidates[places[0]] if places else NOTHING
+        expected.append({**first, "more": int(more)})
+    for candidate, wanted in zip(
+        settle(dut, inputs, lambda port: dut.i[port]), expected, strict=True
+    ):
+        assert candidate | wanted == candidate

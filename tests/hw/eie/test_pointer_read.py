@@ -1,0 +1,111 @@
+"""Pointer read: both pointers of a column in one cycle; empty and impossible columns."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+from hw.eie.pointer_read import PointerRead
+from spec.eie.config import EieConfig, preset
+from tests.hw.streams import paces, receive, recorder, send, simulate, steady, write_words
+
+pytestmark = pytest.mark.unit
+
+CONFIG = preset("tiny", columns=33, entries=100)
+"""An odd number of pointers, so that the banks are not used alike."""
+
+
+def columns_of(addresses: list[int]) -> list[dict[str, int]]:
+    """Columns whose value tells them apart."""
+    return [{"pointer": address, "value": 7 * k - 300} for k, address in enumerate(addresses)]
+
+
+def is_bad(config: EieConfig, start: int, end: int) -> bool:
+    return end < start or end > config.entries
+
+
+def run(config: EieConfig, pointers: list[int], addresses: list[int], maker=steady, taker=steady):
+    """Cycles of columns in, spans out with their cycles, and (busy, empty, error) in every cycle.
+
+    Cycles count from the end of loading.
+    """
+    dut = PointerRead(config)
+    spans = len(expected_spans(config, pointers, addresses))
+    states: list[tuple] = []
+
+    async def feed(ctx) -> list[int]:
+        await write_words(ctx, dut.write, pointers)
+        sent = await send(ctx, dut.i, columns_of(addresses), maker)
+        await ctx.tick()  # the last column is looked at
+        return sent
+
+    async def take(ctx) -> list:
+        await ctx.tick().repeat(len(pointers))
+        return await receive(ctx, dut.o, spans, taker)
+
+    record = recorder(states, dut.busy, dut.empty, dut.error)
+    sent, taken = simulate(dut, feed, take, background=[record])
+    return sent, taken, states[len(pointers) :]
+
+
+def expected_spans(
+    config: EieConfig, pointers: list[int], addresses: list[int]
+) -> list[dict[str, int]]:
+    spans = []
+    for column in columns_of(addresses):
+        start, end = pointers[column["pointer"]], pointers[column["pointer"] + 1]
+        if start != end and not is_bad(config, start, end):
+            spans.append({"start": start, "end": end, "value": column["value"]})
+    return spans
+
+
+def test_any_traffic(rng: np.random.Generator) -> None:
+    """Columns in any order, starting in either bank, some of them empty."""
+    steps = rng.choice([0, 1, 2, 5], CONFIG.columns)
+    pointers = (np.cumsum(steps) - steps[0]).tolist()
+    addresses = rng.integers(0, CONFIG.columns - 1, 60).tolist()
+    for maker, taker in paces(rng):
+        _, taken, states = run(CONFIG, pointers, addresses, maker, taker)
+        assert [span for _, span in taken] == expected_spans(CONFIG, pointers, addresses)
+        empties = sum(pointers[at] == pointers[at + 1] for at in addresses)
+        assert sum(busy and empty for busy, empty, _ in states) == empties
+        assert not any(error for *_, error in states)
+
+
+def test_one_column_in_a_cycle() -> None:
+    """Every column, empty or not, takes one cycle, and its span comes ``latency`` later."""
+    pointers = [0, 3, 3, 3, 4, 4, 9, 9, 9, 9, 10, 12]
+    addresses = [*range(len(pointers) - 1), 0, 2, 1, 3]
+    sent, taken, _ = run(CONFIG, pointers, addresses)
+    assert sent == list(range(len(addresses)))
+    full = [k for k, at in enumerate(addresses) if pointers[at] != pointers[at + 1]]
+    assert [cycle for cycle, _ in taken] == [sent[k] + PointerRead.latency for k in full]
+
+
+def test_empty_columns_need_no_taker() -> None:
+    """They are dropped while nobody is ready; a column with entries then waits."""
+    dut = PointerRead(CONFIG)
+
+    async def feed(ctx) -> tuple[int, list[int]]:
+        await write_words(ctx, dut.write, [5, 5, 5, 5, 6])
+        sent = await send(ctx, dut.i, columns_of([0, 1, 2, 3]))
+        await ctx.tick().repeat(5)
+        return sent[-1], [ctx.get(port) for port in (dut.i.ready, dut.o.valid, dut.empty)]
+
+    assert simulate(dut, feed) == [(3, [0, 1, 0])]
+
+
+@pytest.mark.parametrize("parity", [0, 1])
+@pytest.mark.parametrize("entries", [4, 5, 8])
+def test_every_pair_of_pointers(parity: int, entries: int) -> None:
+    """All starts and ends at a small width, from each bank: good, empty, or one cycle's error."""
+    config = preset("tiny", columns=600, entries=entries)
+    pairs = list(product(range(1 << config.pointer_bits), repeat=2))
+    pointers = [0] * parity + [pointer for pair in pairs for pointer in pair] + [0]
+    addresses = [parity + 2 * k for k in range(len(pairs))]
+    sent, taken, states = run(config, pointers, addresses)
+    assert [span for _, span in taken] == expected_spans(config, pointers, addresses)
+    errors = [bool(error) for _, _, error in states]
+    looked = [cycle + PointerRead.latency for cycle in sent]
+    assert [errors[cycle] for cycle in looked] == [is_bad(config, *pair) for pair in pairs]
+    assert sum(errors) == sum(is_bad(config, *pair) for pair in pairs)

@@ -1,0 +1,106 @@
+"""Same bits, same cycles, same counters in every executor: the promise that all others hang on."""
+
+import numpy as np
+import pytest
+
+from sim.devices import open_device
+from spec.eie.config import EieConfig, preset
+from spec.eie.counters import ARRAY_COUNTERS, PE_COUNTERS
+from spec.eie.program import Program
+from sw.host.device import Device
+from sw.host.golden import GoldenDevice
+from tests.programs import DENSITIES, random_acts, random_case, random_config, random_program
+
+CONFIGS = {
+    "one PE": preset("tiny", pes=1, rows=64, act_rows=64, queue_depth=1),
+    "two PEs, shallow": preset("tiny", pes=2, rows=32, act_rows=32, queue_depth=1, ahead_depth=1),
+    "three PEs, wide entries": preset(
+        "tiny", pes=3, rows=32, act_rows=32, code_bits=5, run_bits=3, line_bits=64, queue_depth=3
+    ),
+    "eight PEs, narrow numbers": preset(
+        "tiny", pes=8, act_bits=8, weight_bits=6, acc_bits=24, multiplier_bits=8, run_bits=2
+    ),
+    "published, eight PEs": preset("isca16", pes=8, rows=16, act_rows=16, entries=512, columns=512),
+    "default, five PEs": preset("default", pes=5, rows=32, act_rows=32, entries=1024, columns=512),
+}
+"""Small machines that differ in everything; each is built once per session."""
+
+
+def assert_agrees(device: Device, program: Program, batch: np.ndarray) -> None:
+    """The device gives the golden model's outputs and all of its counters."""
+    golden = GoldenDevice(program.config)
+    for each in (golden, device):
+        each.load(program)
+    np.testing.assert_array_equal(device.run(batch), golden.run(batch))
+    for number, (found, told) in enumerate(zip(device.counters(), golden.counters(), strict=True)):
+        for index, name in enumerate(ARRAY_COUNTERS):
+            np.testing.assert_array_equal(
+                found.array[:, index], told.array[:, index], f"{name} of pass {number}"
+            )
+        for index, name in enumerate(PE_COUNTERS):
+            np.testing.assert_array_equal(
+                found.pe[:, :, index], told.pe[:, :, index], f"{name} of pass {number}"
+            )
+
+
+@pytest.mark.flow
+@pytest.mark.parametrize("trial", range(30))
+def test_pysim_agrees_on_anything(rng: np.random.Generator, trial: int) -> None:
+    case = random_case(rng, random_config(rng))
+    device = open_device("pysim", case.config)
+    assert_agrees(device, case.program, case.batch)
+    device.close()
+
+
+@pytest.fixture(scope="module", params=CONFIGS)
+def config(request: pytest.FixtureRequest) -> EieConfig:
+    return CONFIGS[request.param]
+
+
+@pytest.fixture(scope="module", params=["steady", "ragged"])
+def native(request: pytest.FixtureRequest, config: EieConfig):
+    ragged = 7 if request.param == "ragged" else None
+    device = open_device("verilator", config, ragged=ragged)
+    yield device
+    device.close()
+
+
+@pytest.mark.verilator
+@pytest.mark.parametrize("density", DENSITIES)
+def test_native_agrees_at_every_density(native: Device, rng: np.random.Generator, density: float) -> None:
+    config = native.config
+    largest = min(config.acts, config.rows * config.pes, 90)
+    program = random_program(rng, config, [largest, largest // 2 + 1, largest], density=density)
+    for act_density, single in ((0.0, False), (1.0, True), (0.1, False), (1.0, False)):
+        batch = random_acts(rng, config, 2, largest, density=act_density, single=single)
+        assert_agrees(native, program, batch)
+
+
+@pytest.mark.verilator
+def test_native_agrees_on_anything(native: Device, rng: np.random.Generator) -> None:
+    for _ in range(20):
+        case = random_case(rng, native.config)
+        assert_agrees(native, case.program, case.batch)
+
+
+@pytest.mark.verilator
+@pytest.mark.parametrize("ragged", [None, 3], ids=["steady", "ragged"])
+@pytest.mark.parametrize("name", ["published, eight PEs", "default, five PEs"])
+def test_cocotb_agrees(rng: np.random.Generator, name: str, ragged: int | None) -> None:
+    device = open_device("cocotb", CONFIGS[name], ragged=ragged)
+    for _ in range(3):
+        case = random_case(rng, device.config, images=2, largest=40)
+        assert_agrees(device, case.program, case.batch)
+    device.close()
+
+
+@pytest.mark.verilator
+@pytest.mark.parametrize("name", ["default", "isca16"])
+def test_sixty_four_pes_agree(rng: np.random.Generator, name: str) -> None:
+    """The paper's size, with memories cut down so that building the model stays short."""
+    config = preset(name, entries=4096, columns=2048, rows=32, act_rows=32)
+    device = open_device("verilator", config)
+    for density in (0.01, 0.1, 0.5):
+        program = random_program(rng, config, [700, 300, 100], density=density)
+        assert_agrees(device, program, random_acts(rng, config, 3, 700, density=0.3))
+    device.close()

@@ -1,0 +1,59 @@
+"""Files are written whole or not at all."""
+
+import os
+import stat
+
+import pytest
+
+from spec.errors import UserError
+from spec.files import read_file, write_file
+
+pytestmark = pytest.mark.unit
+
+
+def test_a_file_is_written_and_read(tmp_path):
+    path = write_file(tmp_path / "a.bin", b"old")
+    assert read_file(path) == b"old"
+    write_file(str(path), b"new")
+    assert read_file(str(path)) == b"new"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.bin"]
+
+
+def test_others_may_read_it_as_usual(tmp_path):
+    usual = tmp_path / "usual"
+    usual.write_bytes(b"")
+    ours = write_file(tmp_path / "ours", b"")
+    assert stat.S_IMODE(ours.stat().st_mode) == stat.S_IMODE(usual.stat().st_mode)
+
+
+@pytest.mark.parametrize("folder", ["none", "file"])
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path, folder):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(UserError, match=f"cannot write .*{folder}/a.bin: "):
+        write_file(tmp_path / folder / "a.bin", b"x")
+
+
+def test_a_folder_in_its_place_is_left_alone(tmp_path):
+    (tmp_path / "a").mkdir()
+    with pytest.raises(UserError, match="cannot write"):
+        write_file(tmp_path / "a", b"x")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = write_file(tmp_path / "a.bin", b"old")
+
+    def full(source, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(UserError, match="No space left on device"):
+        write_file(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.bin"]
+
+
+@pytest.mark.parametrize("name", ["none.bin", "."])
+def test_what_cannot_be_read_is_refused(tmp_path, name):
+    with pytest.raises(UserError, match="cannot read .*: "):
+        read_file(tmp_path / name)

@@ -1,0 +1,95 @@
+"""Calibration: ranges, and samples that are refused."""
+
+import numpy as np
+import pytest
+
+from spec.errors import UserError
+from sw.compile.calibrate import check_samples, flatten_samples, load_samples, measure
+from sw.compile.network import FloatLayer
+from tests.sw.compile.networks import float_layers
+
+pytestmark = pytest.mark.unit
+
+
+def test_ranges_are_largest_magnitudes_with_headroom(rng):
+    layers, batch = float_layers(rng), rng.normal(size=(9, 20))
+    ranges, outputs = measure(layers, batch, headroom=0.5)
+    assert ranges.input == np.abs(batch).max() * 1.5
+    acts = batch
+    for layer, reach in zip(layers, ranges.outputs, strict=True):
+        acts = acts @ layer.weight.T + layer.bias
+        acts = np.maximum(acts, 0) if layer.relu else acts
+        assert reach == np.abs(acts).max() * 1.5
+    np.testing.assert_array_equal(outputs, acts)
+
+
+def test_a_layer_that_is_never_active_gets_the_range_that_it_could_have():
+    batch = np.array([[2.0, 0.5]])
+    dead = FloatLayer(
+        name="dead", weight=np.array([[-1.0, -2.0]]), bias=np.array([-0.5]), relu=True
+    )
+    empty = FloatLayer(name="empty", weight=np.zeros((1, 1)), bias=np.zeros(1), relu=False)
+    ranges, _ = measure([dead, empty], batch, headroom=0)
+    assert ranges.outputs == (2 * 1 + 2 * 2 + 0.5, 6.5)
+
+
+def test_outputs_that_overflow_a_float():
+    huge = FloatLayer(name="huge", weight=np.full((1, 2), 1e308), bias=np.zeros(1), relu=False)
+    with pytest.raises(UserError, match="layer huge: its outputs exceed what a float holds"):
+        measure([huge], np.full((1, 2), 10.0))
+
+
+@pytest.mark.parametrize("headroom", [-0.1, 101, float("nan")])
+def test_headroom(headroom, rng):
+    with pytest.raises(UserError, match="headroom"):
+        measure(float_layers(rng), np.ones((1, 20)), headroom)
+
+
+def test_kinds_that_are_taken():
+    for kind in (np.uint8, np.float16, np.float32, np.float64):
+        samples = np.arange(24).reshape(2, 3, 4).astype(kind)
+        flat = flatten_samples(check_samples(samples), 12)
+        assert flat.dtype == np.float64
+        np.testing.assert_array_equal(flat, np.arange(24).reshape(2, 12))
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        (np.ones((2, 3), np.int32), "are int32, must be floats or uint8"),
+        (np.ones((2, 3), complex), "are complex128"),
+        (np.array([["a"]]), "are <U1"),
+        (np.ones(3), r"shape \(3,\), must be \(samples, ...\)"),
+        (np.ones((0, 3)), r"shape \(0, 3\).* not empty"),
+        (np.array([[1.0, 2], [np.nan, 1]]), "sample 1 holds a value that is not finite"),
+        (np.array([[np.inf, 2], [0, 1]]), "sample 0 holds"),
+        (np.zeros((2, 3)), "are all zero"),
+    ],
+)
+def test_samples_that_are_refused(samples, message):
+    with pytest.raises(UserError, match=message):
+        check_samples(samples)
+
+
+def test_samples_of_another_size():
+    with pytest.raises(UserError, match=r"12 values each \(shape \(2, 3, 4\)\), .* takes 11"):
+        flatten_samples(np.ones((2, 3, 4)), 11)
+
+
+def test_files(tmp_path):
+    np.save(tmp_path / "x.npy", np.arange(6.0).reshape(2, 3))
+    np.testing.assert_array_equal(load_samples(tmp_path / "x.npy"), np.arange(6.0).reshape(2, 3))
+    np.savez(tmp_path / "x.npz", np.ones(3))
+    np.save(tmp_path / "objects.npy", np.array([{}]), allow_pickle=True)
+    (tmp_path / "cut.npy").write_bytes((tmp_path / "x.npy").read_bytes()[:-5])
+    (tmp_path / "junk.npy").write_bytes(b"junk")
+    for name, message in {
+        "x.npz": "holds several arrays",
+        "objects.npy": "not a .npy file of numbers",
+        "cut.npy": "or a truncated one",
+        "junk.npy": "not a .npy file",
+        "missing.npy": "cannot read .*missing.npy",
+        ".": "cannot read",
+    }.items():
+        with pytest.raises(UserError, match=message):
+            load_samples(tmp_path / name)

@@ -1,0 +1,106 @@
+"""Reading inputs: what is taken, and one clear sentence for what is not."""
+
+import numpy as np
+import pytest
+
+from spec.eie.config import preset
+from spec.errors import UserError
+from sw.host.inputs import read_batch
+from tests.programs import random_program
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture
+def program(rng):
+    return random_program(rng, preset("tiny"), [12, 5], density=0.5)
+
+
+@pytest.fixture
+def save(tmp_path):
+    def save(array, **options):
+        path = tmp_path / "x.npy"
+        np.save(path, array, **options)
+        return path
+
+    return save
+
+
+@pytest.mark.parametrize("shape", [(3, 12), (3, 3, 4), (3, 1, 3, 2, 2)])
+def test_images_of_any_shape_are_flattened(program, save, shape):
+    scale = program.layers[0].input_scale
+    path = save(np.arange(36).reshape(shape) * scale)
+    assert np.array_equal(read_batch(path, program), np.arange(36).reshape(3, 12))
+
+
+def test_one_vector_is_one_image(program, save):
+    assert read_batch(save(np.arange(12)), program, raw=True).tolist() == [list(range(12))]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int64])
+def test_raw_integers_stay_as_they_are(program, save, dtype):
+    found = read_batch(save(np.full((2, 12), 7, dtype)), program, raw=True)
+    assert found.dtype == np.int64
+    assert (found == 7).all()
+
+
+def test_a_limit_takes_the_first_images(program, save):
+    path = save(np.arange(36).reshape(3, 12))
+    assert len(read_batch(path, program, raw=True, limit=2)) == 2
+    assert len(read_batch(path, program, raw=True, limit=9)) == 3
+
+
+@pytest.mark.parametrize(
+    ("array", "options", "message"),
+    [
+        (np.zeros((2, 11)), {}, r"shape is \(2, 11\), must be \(images, ...\) with 12 values"),
+        (np.zeros((3, 4)), {}, r"shape is \(3, 4\)"),
+        (np.zeros(11), {}, r"shape is \(11,\)"),
+        (np.float64(1), {}, r"shape is \(\)"),
+        (np.zeros((0, 12)), {}, "holds no image"),
+        (np.zeros((0, 3, 4)), {}, r"shape is \(0, 3, 4\)"),
+        (np.full((1, 12), np.nan), {}, "12 values that are NaN or infinite"),
+        (np.zeros((1, 12), int), {}, "holds int64; inputs are real numbers.*--raw"),
+        (np.zeros((1, 12), bool), {}, "holds bool"),
+        (np.zeros((1, 12), complex), {}, "holds complex128"),
+        (np.full((1, 12), "a"), {}, "holds <U1"),
+        (np.zeros((1, 12)), {"raw": True}, "holds float64; raw inputs are integers"),
+        (np.full((1, 12), 40000), {"raw": True}, "reaches 40000...40000, must stay within"),
+        (np.full((1, 12), 2**64 - 1, np.uint64), {"raw": True}, "reaches 18446744073709551615"),
+        (np.zeros((1, 12)), {"limit": 0}, "a limit of 0 images"),
+    ],
+)
+def test_what_does_not_fit_is_refused(program, save, array, options, message):
+    with pytest.raises(UserError, match=message):
+        read_batch(save(array), program, **options)
+
+
+def test_the_file_is_named(program, save):
+    path = save(np.zeros((2, 11)))
+    with pytest.raises(UserError, match=f"^{path}: "):
+        read_batch(path, program)
+
+
+def test_a_missing_file_is_refused(program, tmp_path):
+    with pytest.raises(UserError, match="cannot read .*none.npy: No such file"):
+        read_batch(tmp_path / "none.npy", program)
+
+
+def test_other_files_are_refused(program, save, tmp_path):
+    path = save(np.zeros((3, 12)))
+    whole = path.read_bytes()
+    for length in range(0, len(whole) - 1, 7):
+        path.write_bytes(whole[:length])
+        with pytest.raises(UserError, match="not a .npy file of numbers"):
+            read_batch(path, program)
+    path.write_bytes(whole.replace(b"(3, 12)", b"(3, 10000000000000)".ljust(7))[: len(whole)])
+    with pytest.raises(UserError, match="not a .npy file of numbers"):
+        read_batch(path, program)
+    np.savez(tmp_path / "many.npz", np.zeros(12), np.zeros(12))
+    with pytest.raises(UserError, match="holds several arrays"):
+        read_batch(tmp_path / "many.npz", program)
+
+
+def test_pickles_are_never_opened(program, save):
+    with pytest.raises(UserError, match="not a .npy file of numbers"):
+        read_batch(save(np.array([print] * 12), allow_pickle=True), program)
