@@ -104,8 +104,8 @@ def _check_free(out: Path) -> None:
         raise UserError(f"cannot build into {out}: it is there already and is no folder")
     if any(out.iterdir()) and not is_ours(out):
         raise UserError(
-            f"cannot build into {out}: it is there already and holds no {FILE} of an earlier build; "
-            "name another folder with --out, or remove it"
+            f"cannot build into {out}: it is there already and holds no {FILE} of an earlier "
+            "build; name another folder with --out, or remove it"
         )
 
 

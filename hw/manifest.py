@@ -1,4 +1,4 @@
-"""The manifest of a build: what was built from what, and the mark by which we know our own folders."""
+"""The manifest of a build: what was built from what, and the mark of our own folders."""
 
 import hashlib
 import json

@@ -1,7 +1,7 @@
 """The one memory of all engines: one write port, one synchronous read port.
 
-Every shape is emitted as a Verilog module of its own, so that an ASIC user swaps in a compiled SRAM by
-replacing one file.
+Every shape is emitted as a Verilog module of its own, so that an ASIC user swaps in a compiled
+SRAM by replacing one file.
 """
 
 from amaranth import Module
@@ -11,11 +11,10 @@ from amaranth.lib.wiring import In, Out
 from hw.emit import EmitPlatform
 from hw.verilog.expressions import vector
 
-
 _VERILOG = """\
 // A memory of {depth} words of {width} bits: writes one word and reads one word per cycle.
-// A read answers in the next cycle and holds its answer. A read at the edge that writes the same word gives
-// the old word. There is no reset. Replace this module by a macro that does the same.
+// A read answers in the next cycle and holds its answer. A read at the edge that writes the same
+// word gives the old word. There is no reset. Replace this module by a macro that does the same.
 module {name} (
     input wire clk,
     input wire write_enable,
@@ -47,10 +46,10 @@ endmodule
 class Ram(wiring.Component):
     """A memory of ``depth`` words that writes one word and reads one word per cycle.
 
-    A read answers in the next cycle and holds its answer until the next read. A read at the edge that
-    writes the same word gives the old word. The words, and the answer before the first read, are zero in
-    simulation and anything in hardware: there is no reset. An address of ``depth`` or more is a mistake of
-    the caller: what it reads is unspecified, what it writes is lost or lands anywhere.
+    A read answers in the next cycle and holds its answer until the next read. A read at the edge
+    that writes the same word gives the old word. The words, and the answer before the first read,
+    are zero in simulation and anything in hardware: there is no reset. An address of ``depth`` or
+    more is a mistake of the caller: what it reads is unspecified, what it writes lands anywhere.
 
     Parameters
     ----------

@@ -8,7 +8,8 @@ from spec.numbers import signed_bounds
 
 
 class Requantize(wiring.Component):
-    """``saturate(round_half_even((acc + bias) * multiplier / 2**shift))``, then ReLU if asked; one per cycle.
+    """``saturate(round_half_even((acc + bias) * multiplier / 2**shift))``, then ReLU if asked; one
+    per cycle.
 
     Parameters
     ----------
@@ -18,8 +19,8 @@ class Requantize(wiring.Component):
     Attributes
     ----------
     latency : int
-        Cycles from ``acc`` to ``o``: 3, for add, multiply, and shift with rounding. Saturation and ReLU
-        stand behind the last register.
+        Cycles from ``acc`` to ``o``: 3, for add, multiply, and shift with rounding. Saturation and
+        ReLU stand behind the last register.
 
     Members
     -------
@@ -57,7 +58,8 @@ class Requantize(wiring.Component):
         # Scale up.
         m.d.sync += product.eq(total * self.multiplier)
 
-        # Shift down to the nearest integer, ties to even: what is shifted out is above, at or below a half.
+        # Shift down to the nearest integer, ties to even: what is shifted out is above, at or below
+        # a half.
         shifted = Signal.like(product)
         ones = Signal(len(product))
         half = Signal(len(product))

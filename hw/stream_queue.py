@@ -8,8 +8,8 @@ from amaranth.lib.wiring import In, Out
 class StreamQueue(wiring.Component):
     """Keeps up to ``depth`` payloads, in order.
 
-    What comes in can go out in the next cycle. A full queue takes the next one in the cycle after one has
-    gone out, never in the same cycle: ``i.ready`` is a register.
+    What comes in can go out in the next cycle. A full queue takes the next one in the cycle after
+    one has gone out, never in the same cycle: ``i.ready`` is a register.
 
     Attributes
     ----------

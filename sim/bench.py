@@ -1,7 +1,8 @@
-"""``python -m sim.bench targets``: measures how fast the tools are, and writes ``results/targets.json``.
+"""``python -m sim.bench targets``: measures how fast the tools are, and writes
+``results/targets.json``.
 
-Benchmarks measure, tests check: nothing here fails because a machine is slow. Every figure is a single run
-on an otherwise idle machine unless it says otherwise.
+Benchmarks measure, tests check: nothing here fails because a machine is slow. Every figure is a
+single run on an otherwise idle machine unless it says otherwise.
 """
 
 import argparse
@@ -34,7 +35,9 @@ SEED = 1
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m sim.bench", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m sim.bench", description=(__doc__ or "").splitlines()[0]
+    )
     parser.add_argument("what", choices=["targets"], help="which measurements to make")
     parser.add_argument("--json", action="store_true", help="print the result file's contents")
     arguments = parser.parse_args(argv)
@@ -55,7 +58,15 @@ def emission(pes: int) -> Callable[[], dict]:
 
     def measure() -> dict:
         with tempfile.TemporaryDirectory() as folder:
-            command = [sys.executable, "-m", "hw.build", "--pes", str(pes), "--out", f"{folder}/out"]
+            command = [
+                sys.executable,
+                "-m",
+                "hw.build",
+                "--pes",
+                str(pes),
+                "--out",
+                f"{folder}/out",
+            ]
             started = time.monotonic()
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
             return {"seconds": _since(started)}
@@ -75,7 +86,8 @@ def compilation(inputs: int, outputs: int, density: float) -> Callable[[], dict]
 
 
 def prediction(inputs: int, outputs: int, density: float) -> Callable[[], dict]:
-    """Seconds that the golden model takes for outputs and cycles of one image, decoding included."""
+    """Seconds that the golden model takes for outputs and cycles of one image, decoding
+    included."""
 
     def measure() -> dict:
         program = _layer(inputs, outputs, density)
@@ -87,7 +99,8 @@ def prediction(inputs: int, outputs: int, density: float) -> Callable[[], dict]:
 
 
 def simulation(pes: int) -> Callable[[], dict]:
-    """Clock cycles per second of the native Verilator model, loading and reading back not counted."""
+    """Clock cycles per second of the native Verilator model, loading and reading back not
+    counted."""
 
     def measure() -> dict:
         config = preset("default", pes=pes)

@@ -126,7 +126,8 @@ def bench_recipe(
         sources=[Path(cocotb_config.share_dir) / "lib" / "verilator" / "verilator.cpp"],
         shared=shared,
         control=[
-            f'public_flat_rw -module "{module}" -var "{signal}"' for module, signal in [*seen, *public]
+            f'public_flat_rw -module "{module}" -var "{signal}"'
+            for module, signal in [*seen, *public]
         ],
         options=[
             "--vpi",

@@ -1,7 +1,8 @@
-"""``make demo``: a network is trained, compressed, compiled, emitted as Verilog and simulated, and all agree.
+"""``make demo``: a network is trained, compressed, compiled, emitted as Verilog and simulated, and
+all agree.
 
-The only module that sees every part of the project; it calls each one's public function and shows what
-came out.
+The only module that sees every part of the project; it calls each one's public function and shows
+what came out.
 """
 
 import argparse
@@ -37,11 +38,15 @@ CALIBRATION = 512
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0 if everything agreed, 1 if not; 2 (by ``cli``) for bad input."""
-    parser = argparse.ArgumentParser(prog="python -m sim.demo", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m sim.demo", description=(__doc__ or "").splitlines()[0]
+    )
     parser.add_argument("--data", metavar="DIR", help="IDX files of MNIST or Fashion-MNIST")
     parser.add_argument("--pes", type=int, default=64, help="processing elements (default 64)")
     parser.add_argument("--seed", type=int, default=1, help="of training and shuffling (default 1)")
-    parser.add_argument("--rtl", type=int, default=256, help="digits to run in Verilator (default 256)")
+    parser.add_argument(
+        "--rtl", type=int, default=256, help="digits to run in Verilator (default 256)"
+    )
     parser.add_argument("--save", metavar="FILE", help="write the table's figures as JSON")
     arguments = parser.parse_args(argv)
     if arguments.rtl < 1:
@@ -115,7 +120,9 @@ def _run(name: str, program: Program, batch: np.ndarray) -> Result:
         return run_on(device, program, batch)
 
 
-def _accuracies(recipe: Recipe, golden: Result, rtl: Result, labels: np.ndarray) -> dict[str, float]:
+def _accuracies(
+    recipe: Recipe, golden: Result, rtl: Result, labels: np.ndarray
+) -> dict[str, float]:
     """Share of the test digits that each stage gets right, and on how many digits the RTL ran."""
     count = len(rtl.outputs)
     return {
@@ -154,7 +161,9 @@ def _cycles(program: Program, told: Result, report: dict) -> dict[str, float]:
     return {
         "predicted": predicted / images,
         "counted": report["cycles"] / images,
-        "dense": sum(dense_cycles(program.config, step.descriptor) for _, _, step in program.passes()),
+        "dense": sum(
+            dense_cycles(program.config, step.descriptor) for _, _, step in program.passes()
+        ),
         "utilization": report["utilization"],
     }
 
@@ -176,7 +185,10 @@ def table(figures: dict) -> str:
         (f"  on the first {first} digits, RTL", f"{accuracy['RTL, first digits']:.2%}"),
         ("weights left", f"{weights['left']} of {weights['dense']} ({weights['density']:.1%})"),
         ("bits per weight left, with index and pointers", f"{weights['bits_per_weight_left']:.1f}"),
-        ("bits per weight of the dense network", f"{weights['bits_per_weight_dense']:.2f} (float: 32)"),
+        (
+            "bits per weight of the dense network",
+            f"{weights['bits_per_weight_dense']:.2f} (float: 32)",
+        ),
         ("cycles per digit, predicted", f"{cycles['predicted']:.1f}"),
         ("cycles per digit, counted in RTL", f"{cycles['counted']:.1f}"),
         ("cycles per digit if nothing were zero", f"{cycles['dense']}"),
@@ -187,7 +199,9 @@ def table(figures: dict) -> str:
     ]
     width = max(len(name) for name, _ in rows)
     lines = [f"{name.ljust(width)}  {value}" for name, value in rows]
-    lines.append(f"image {figures['image']}, Verilog {figures['verilog']}, {figures['seconds']} s in all")
+    lines.append(
+        f"image {figures['image']}, Verilog {figures['verilog']}, {figures['seconds']} s in all"
+    )
     return "\n".join(["", *lines])
 
 

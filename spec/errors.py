@@ -14,7 +14,8 @@ class UserError(ValueError):
 def cli(main: Callable[[Sequence[str] | None], int | None]) -> None:
     """Run a command-line ``main(argv)``; turn mistakes into one line on stderr and exit code 2.
 
-    ``main`` returns an exit code, or ``None`` for success. An interrupt exits with 130 as shells do.
+    ``main`` returns an exit code, or ``None`` for success. An interrupt exits with 130 as shells
+    do.
     """
     try:
         code = main(None)

@@ -23,10 +23,10 @@ def write_file(path: Path | str, data: bytes) -> Path:
                 file.write(data)
             umask = os.umask(0)
             os.umask(umask)
-            os.chmod(temporary, 0o666 & ~umask)
-            os.replace(temporary, path)
+            Path(temporary).chmod(0o666 & ~umask)
+            Path(temporary).replace(path)
         except BaseException:
-            os.unlink(temporary)
+            Path(temporary).unlink()
             raise
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from None

@@ -1,7 +1,7 @@
 """The image file: a compiled network as it crosses from the compiler to a device.
 
-A safetensors file: one tensor per memory and segment, and one JSON document as metadata. ``docs/image.md``
-describes it field by field. ``python -m spec.image FILE`` prints what is inside.
+A safetensors file: one tensor per memory and segment, and one JSON document as metadata.
+``docs/image.md`` describes it field by field. ``python -m spec.image FILE`` prints what is inside.
 """
 
 import argparse
@@ -56,7 +56,8 @@ def to_bytes(program: Program) -> bytes:
 
 
 def _sort_header(data: bytes) -> bytes:
-    """The same file with the keys of its header in order: safetensors writes metadata in any order."""
+    """The same file with the keys of its header in order: safetensors writes metadata in any
+    order."""
     end = 8 + int.from_bytes(data[:8], "little")
     text = json.dumps(json.loads(data[8:end]), sort_keys=True, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
@@ -142,7 +143,9 @@ def unpack(program: Program) -> dict[str, np.ndarray]:
 
     Multiply by the layer's ``weight_scale`` for real weights.
     """
-    dense = {layer.name: np.zeros((layer.outputs, layer.inputs), np.int64) for layer in program.layers}
+    dense = {
+        layer.name: np.zeros((layer.outputs, layer.inputs), np.int64) for layer in program.layers
+    }
     for _, segment, step in program.passes():
         codes = decode(matrix_of(program.config, segment, step))
         values = segment.codebooks[step.descriptor.codebook].astype(np.int64)
@@ -154,7 +157,8 @@ def unpack(program: Program) -> dict[str, np.ndarray]:
 
 
 def inspect(program: Program) -> dict:
-    """A summary as a JSON-ready dictionary: layers, their passes, and the words that each memory takes."""
+    """A summary as a JSON-ready dictionary: layers, their passes, and the words that each memory
+    takes."""
     config = program.config
     layers = []
     for index, layer in enumerate(program.layers):
@@ -188,10 +192,14 @@ def inspect(program: Program) -> dict:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m spec.image", description="Look into an image file.")
+    parser = argparse.ArgumentParser(
+        prog="python -m spec.image", description="Look into an image file."
+    )
     parser.add_argument("image", help="file written by python -m sw.compile")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--unpack", metavar="FILE", help="write the dense integer weights as .safetensors")
+    parser.add_argument(
+        "--unpack", metavar="FILE", help="write the dense integer weights as .safetensors"
+    )
     arguments = parser.parse_args(argv)
     program = read(arguments.image)
     if arguments.unpack:

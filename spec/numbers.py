@@ -1,6 +1,7 @@
 """What numbers mean in Skipstone: integers, one exact sum, one rounding at the end of a layer.
 
-This file is the only statement of the rule. The compiler chooses multipliers with it, the golden model
+This file is the only statement of the rule. The compiler chooses multipliers with it, the golden
+model
 computes with it, RTL tests compare against it, ``docs/numbers.md`` quotes it::
 
     out = saturate(round_half_even((acc + bias) * multiplier / 2**shift)), then ReLU if asked
@@ -24,15 +25,21 @@ def signed_bits(low: int, high: int) -> int:
 
 
 def requantize(
-    acc: np.ndarray, bias: np.ndarray | int, multiplier: int, shift: int, *, act_bits: int, relu: bool
+    acc: np.ndarray,
+    bias: np.ndarray | int,
+    multiplier: int,
+    shift: int,
+    *,
+    act_bits: int,
+    relu: bool,
 ) -> np.ndarray:
     """Turn exact sums into activations: the one rounding of a layer.
 
     Parameters
     ----------
     acc, bias : int64, shapes that broadcast
-        Accumulators and biases at the accumulator's scale. ``|acc + bias| * multiplier`` must stay below
-        2**62, which every :class:`spec.eie.config.EieConfig` guarantees.
+        Accumulators and biases at the accumulator's scale. ``|acc + bias| * multiplier`` must stay
+        below 2**62, which every :class:`spec.eie.config.EieConfig` guarantees.
     multiplier, shift : int
         The real factor is ``multiplier / 2**shift``; both are non-negative.
     act_bits : int
@@ -50,7 +57,8 @@ def requantize(
 
 
 def round_shift(value: np.ndarray, shift: int) -> np.ndarray:
-    """``value / 2**shift``, rounded to the nearest integer, ties to even; exact for all int64 below 2**62."""
+    """``value / 2**shift``, rounded to the nearest integer, ties to even; exact for all int64 below
+    2**62."""
     if shift == 0:
         return value
     floor = value >> shift
@@ -69,7 +77,8 @@ def choose_multiplier(ratio: float, *, multiplier_bits: int, shift_max: int) -> 
     Raises
     ------
     UserError
-        If the ratio is not positive and finite, too large for the multiplier, or too small for the shift.
+        If the ratio is not positive and finite, too large for the multiplier, or too small for the
+        shift.
     """
     if not (math.isfinite(ratio) and ratio > 0):
         raise UserError(f"requantization ratio {ratio!r} must be a positive finite number")
@@ -79,14 +88,20 @@ def choose_multiplier(ratio: float, *, multiplier_bits: int, shift_max: int) -> 
     if shift >= 0 and round(math.ldexp(ratio, shift)) > top:
         shift -= 1
     if shift < 0:
-        raise UserError(f"requantization ratio {ratio:g} is above {top}, the largest multiplier of {multiplier_bits} bits")
+        raise UserError(
+            f"requantization ratio {ratio:g} is above {top}, "
+            f"the largest multiplier of {multiplier_bits} bits"
+        )
     multiplier = round(math.ldexp(ratio, shift))
     if multiplier == 0:
-        raise UserError(f"requantization ratio {ratio:g} vanishes at the largest shift, {shift_max}")
+        raise UserError(
+            f"requantization ratio {ratio:g} vanishes at the largest shift, {shift_max}"
+        )
     return multiplier, shift
 
 
 def quantize(real: np.ndarray, scale: float, bits: int) -> np.ndarray:
-    """Integers nearest to ``real / scale`` (ties to even), saturated to ``bits`` signed bits, as int64."""
+    """Integers nearest to ``real / scale`` (ties to even), saturated to ``bits`` signed bits, as
+    int64."""
     low, high = signed_bounds(bits)
     return np.clip(np.rint(np.asarray(real, np.float64) / scale), low, high).astype(np.int64)

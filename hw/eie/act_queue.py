@@ -8,8 +8,8 @@ from spec.eie.config import EieConfig
 class ActQueue(StreamQueue):
     """Keeps broadcast columns, in order, until this PE has time for them.
 
-    The broadcast waits while the queue of any PE is full, so its depth decides how much imbalance between
-    columns the array evens out.
+    The broadcast waits while the queue of any PE is full, so its depth decides how much imbalance
+    between columns the array evens out.
     """
 
     def __init__(self, config: EieConfig):

@@ -2,7 +2,7 @@
 
 from amaranth import Module, Mux, signed
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In
 
 from hw.eie.payloads import MemoryRead, MemoryWrite
 from hw.memory import Ram
@@ -10,7 +10,8 @@ from spec.eie.config import EieConfig
 
 
 class ActStore(wiring.Component):
-    """Two halves of one memory; they change places by the top address bit, which central control turns.
+    """Two halves of one memory; they change places by the top address bit, which central control
+    turns.
 
     The read port holds its word, which makes it the row register that non-zero detection looks at.
 
@@ -40,9 +41,7 @@ class ActStore(wiring.Component):
         m.submodules.acts = acts = Ram(config.act_bits, 2 << config.act_row_bits)
         m.d.comb += [
             acts.read_enable.eq(self.scan.enable | self.host_read.enable),
-            acts.read_address.eq(
-                Mux(self.scan.enable, self.scan.address, self.host_read.address)
-            ),
+            acts.read_address.eq(Mux(self.scan.enable, self.scan.address, self.host_read.address)),
             self.scan.data.eq(acts.read_data),
             self.host_read.data.eq(acts.read_data),
             acts.write_enable.eq(self.drain.enable | self.host_write.enable),

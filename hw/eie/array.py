@@ -1,4 +1,5 @@
-"""The EIE array: PEs, non-zero detection, scan, central control and the host's port, wired together."""
+"""The EIE array: PEs, non-zero detection, scan, central control and the host's port, wired
+together."""
 
 from amaranth import Cat, Module
 from amaranth.lib import stream, wiring
@@ -18,8 +19,9 @@ from spec.eie.iomap import ERROR_BITS
 class EieArray(wiring.Component):
     """Multiplies sparse matrices with sparse vectors, layer after layer.
 
-    Load the memories (:mod:`spec.eie.iomap`) and the activations in I/O mode, pulse ``start``, wait until
-    ``busy`` falls, read activations and counters. :mod:`spec.eie.cycles` says how long that takes.
+    Load the memories (:mod:`spec.eie.iomap`) and the activations in I/O mode, pulse ``start``, wait
+    until ``busy`` falls, read activations and counters. :mod:`spec.eie.cycles` says how long that
+    takes.
 
     Members
     -------

@@ -1,4 +1,5 @@
-"""Central control (CCU): I/O mode and computing mode, and the walk through the table of descriptors."""
+"""Central control (CCU): I/O mode and computing mode, and the walk through the table of
+descriptors."""
 
 from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
@@ -17,9 +18,9 @@ from spec.eie.iomap import ERROR_BITS, Error, Memory, descriptor_word_bits
 class CentralControl(wiring.Component):
     """Runs all passes of the table, one after another, without the host.
 
-    States, in order: ``clear`` (zero the accumulators: after reset, and after a run that failed), ``host``
-    (I/O mode), then for each pass ``fetch`` (its descriptor), ``first_row``, ``compute`` (scan, then wait for
-    the last PE) and ``drain``.
+    States, in order: ``clear`` (zero the accumulators: after reset, and after a run that failed),
+    ``host`` (I/O mode), then for each pass ``fetch`` (its descriptor), ``first_row``, ``compute``
+    (scan, then wait for the last PE) and ``drain``.
 
     Members
     -------
@@ -97,9 +98,8 @@ class CentralControl(wiring.Component):
                 with m.If(started):
                     m.next = "fetch"
 
-            with m.State("fetch"):
-                with m.If(step == descriptor_words(config)):
-                    m.next = "first_row"
+            with m.State("fetch"), m.If(step == descriptor_words(config)):
+                m.next = "first_row"
 
             with m.State("first_row"):
                 m.d.comb += self.begin.eq(1)
@@ -133,7 +133,10 @@ class CentralControl(wiring.Component):
             self.drain.row.eq(step),
             self.drain.bias_address.eq(self.settings.bias_base + step),
             self.drain.store_address.eq(
-                Cat((self.settings.output_base + step - Drain.latency)[: config.act_row_bits], ~self.half)
+                Cat(
+                    (self.settings.output_base + step - Drain.latency)[: config.act_row_bits],
+                    ~self.half,
+                )
             ),
         ]
 
@@ -154,8 +157,11 @@ class CentralControl(wiring.Component):
         self._count(m, states)
         return m
 
-    def _keep_table(self, m: Module, passes: Signal, number: Signal, step: Signal, fetching) -> None:
-        """Write the table for the host; read a pass's descriptor, word by word, into ``settings``."""
+    def _keep_table(
+        self, m: Module, passes: Signal, number: Signal, step: Signal, fetching
+    ) -> None:
+        """Write the table for the host; read a pass's descriptor, word by word, into
+        ``settings``."""
         config, host = self.config, self.host
         word_bits = descriptor_word_bits(config)
         words = descriptor_words(config)
@@ -185,9 +191,8 @@ class CentralControl(wiring.Component):
         }
         with m.If(started):
             m.d.sync += [self.error.eq(Error.NONE), failed.eq(0)]
-        with m.Elif(self.start):
-            with m.If(self.error == Error.NONE):
-                m.d.sync += self.error.eq(Mux(self.busy, Error.BUSY, Error.NO_IMAGE))
+        with m.Elif(self.start), m.If(self.error == Error.NONE):
+            m.d.sync += self.error.eq(Mux(self.busy, Error.BUSY, Error.NO_IMAGE))
         for code, happens in fatal.items():
             with m.If(happens):
                 m.d.sync += failed.eq(1)

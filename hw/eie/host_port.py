@@ -1,4 +1,5 @@
-"""Host port: brings the host's reads and writes to the PE, or to central control, that they are for."""
+"""Host port: brings the host's reads and writes to the PE, or to central control, that they are
+for."""
 
 from amaranth import Module, Signal
 from amaranth.lib import stream, wiring
@@ -53,7 +54,9 @@ class HostPort(wiring.Component):
         # Take a write at once, a read when the answer before has somewhere to go.
         m.d.comb += [
             self.write.ready.eq(self.open),
-            self.read.ready.eq(self.open & ~self.write.valid & ~asked & (~self.data.valid | self.data.ready)),
+            self.read.ready.eq(
+                self.open & ~self.write.valid & ~asked & (~self.data.valid | self.data.ready)
+            ),
             writes.eq(self.write.valid & self.write.ready),
             reads.eq(self.read.valid & self.read.ready),
         ]
@@ -67,7 +70,9 @@ class HostPort(wiring.Component):
         for_control = (memory == Memory.CONTROL) | (memory == Memory.DESCRIPTORS)
         targets = [(self.control, for_control, for_control)]
         for pe in range(config.pes):
-            targets.append((self.pes[pe], ~for_control & (write.pe == pe), ~for_control & (read.pe == pe)))
+            targets.append(
+                (self.pes[pe], ~for_control & (write.pe == pe), ~for_control & (read.pe == pe))
+            )
         for access, write_here, read_here in targets:
             m.d.comb += [
                 access.write_enable.eq(writes & write_here),
@@ -98,5 +103,3 @@ def _any(words: list):
             for at in range(0, len(words), 2)
         ]
     return words[0]
-
-

@@ -1,4 +1,5 @@
-"""Leading non-zero detection: a tree of four-way nodes that finds the first non-zero of a row of activations."""
+"""Leading non-zero detection: a tree of four-way nodes that finds the first non-zero of a row of
+activations."""
 
 from amaranth import Cat, Module, Signal, signed
 from amaranth.lib import data, wiring
@@ -13,7 +14,8 @@ NODE_INPUTS = 4
 def candidate_layout(config: EieConfig) -> data.StructLayout:
     """What travels up the tree: the first non-zero of a group of PEs.
 
-    ``found`` says that there is one and ``more`` that there is another behind it; ``pe`` is its index.
+    ``found`` says that there is one and ``more`` that there is another behind it; ``pe`` is its
+    index.
     """
     return data.StructLayout(
         {"found": 1, "more": 1, "pe": config.pe_bits, "value": signed(config.act_bits)}

@@ -11,9 +11,10 @@ from spec.eie.config import EieConfig
 class Mac(wiring.Component):
     """Multiply in the first cycle, add and write in the second.
 
-    The accumulator is read while the product is made. The update just before is written at the edge at which
-    this one reads, so the memory still gives the old sum: if both are of one row, the sum is forwarded.
-    That is the only distance at which it can happen. The sum is exact; the compiler has proved that it fits.
+    The accumulator is read while the product is made. The update just before is written at the edge
+    at which this one reads, so the memory still gives the old sum: if both are of one row, the sum
+    is forwarded. That is the only distance at which it can happen. The sum is exact; the compiler
+    has proved that it fits.
 
     Attributes
     ----------

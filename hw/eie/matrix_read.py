@@ -12,8 +12,8 @@ from spec.eie.config import EieConfig
 class MatrixRead(wiring.Component):
     """Walks through the lines of a column and hands on its entries without a gap.
 
-    The first entry is at hand in the cycle after a span was taken; the next span is taken in the cycle in
-    which the last entry is handed on. A line is read once per column that touches it.
+    The first entry is at hand in the cycle after a span was taken; the next span is taken in the
+    cycle in which the last entry is handed on. A line is read once per column that touches it.
 
     Attributes
     ----------

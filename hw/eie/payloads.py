@@ -1,4 +1,5 @@
-"""What travels between the units: every payload and every bundle of the engine, with maker and taker."""
+"""What travels between the units: every payload and every bundle of the engine, with maker and
+taker."""
 
 from amaranth import signed, unsigned
 from amaranth.lib import data, stream, wiring
@@ -10,9 +11,11 @@ from spec.eie.iomap import MEMORY_BITS, read_fields, write_fields
 
 
 def column_layout(config: EieConfig) -> data.StructLayout:
-    """A column to work on: the scan broadcasts it, activation queues keep it, pointer read takes it.
+    """A column to work on: the scan broadcasts it, activation queues keep it, pointer read takes
+    it.
 
-    ``pointer`` is the address of the column's pointer, ``value`` the activation that multiplies the column.
+    ``pointer`` is the address of the column's pointer, ``value`` the activation that multiplies the
+    column.
     """
     return data.StructLayout(
         {"pointer": unsigned(config.pointer_address_bits), "value": signed(config.act_bits)}
@@ -20,7 +23,8 @@ def column_layout(config: EieConfig) -> data.StructLayout:
 
 
 def span_layout(config: EieConfig) -> data.StructLayout:
-    """A column's entries in this PE: pointer read makes it, matrix read takes it. ``end`` is one behind."""
+    """A column's entries in this PE: pointer read makes it, matrix read takes it. ``end`` is one
+    behind."""
     return data.StructLayout(
         {
             "start": unsigned(config.pointer_bits),
@@ -46,7 +50,8 @@ def work_layout(config: EieConfig) -> data.StructLayout:
 
 
 def update_layout(config: EieConfig) -> data.StructLayout:
-    """A row to update: row accumulate makes it, the MAC takes it together with the decoded weight."""
+    """A row to update: row accumulate makes it, the MAC takes it together with the decoded
+    weight."""
     return data.StructLayout({"row": unsigned(config.row_bits), "value": signed(config.act_bits)})
 
 
@@ -76,13 +81,12 @@ class MemoryWrite(wiring.Signature):
     """A write port of a memory, as its user drives it."""
 
     def __init__(self, address_bits: int, data_shape):
-        super().__init__(
-            {"enable": Out(1), "address": Out(address_bits), "data": Out(data_shape)}
-        )
+        super().__init__({"enable": Out(1), "address": Out(address_bits), "data": Out(data_shape)})
 
 
 class MemoryRead(wiring.Signature):
-    """A synchronous read port of a memory, as its user drives it; ``data`` answers in the next cycle."""
+    """A synchronous read port of a memory, as its user drives it; ``data`` answers in the next
+    cycle."""
 
     def __init__(self, address_bits: int, data_shape):
         super().__init__({"enable": Out(1), "address": Out(address_bits), "data": In(data_shape)})
@@ -108,7 +112,8 @@ class HostAccess(wiring.Signature):
 
 
 class DrainOrder(wiring.Signature):
-    """From central control to all PEs: which row to requantize now, and where to store an earlier one.
+    """From central control to all PEs: which row to requantize now, and where to store an earlier
+    one.
 
     ``clear`` without ``enable`` only sets the row's accumulator to zero.
     """
@@ -129,8 +134,8 @@ class DrainOrder(wiring.Signature):
 class Phase(wiring.Signature):
     """From central control to all counters: what the array is doing.
 
-    ``scanning`` while columns are broadcast, ``computing`` until all PEs have finished these; ``save`` in the
-    cycle after a pass has ended, with that pass's number.
+    ``scanning`` while columns are broadcast, ``computing`` until all PEs have finished these;
+    ``save`` in the cycle after a pass has ended, with that pass's number.
     """
 
     def __init__(self, config: EieConfig):

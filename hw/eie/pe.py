@@ -12,7 +12,14 @@ from hw.eie.counters import Counters
 from hw.eie.drain import Drain
 from hw.eie.mac import Mac
 from hw.eie.matrix_read import MatrixRead
-from hw.eie.payloads import DrainOrder, HostAccess, MemoryRead, Phase, column_layout, settings_layout
+from hw.eie.payloads import (
+    DrainOrder,
+    HostAccess,
+    MemoryRead,
+    Phase,
+    column_layout,
+    settings_layout,
+)
 from hw.eie.pointer_read import PointerRead
 from hw.eie.row_accumulate import RowAccumulate
 from hw.eie.weight_decode import WeightDecode
@@ -132,13 +139,18 @@ class ProcessingElement(wiring.Component):
             counters.events.eq(Cat(states[name] for name in PE_COUNTERS)),
         ]
 
-        self._serve_host(m, store, counters, {
-            Memory.CODEBOOK: decode.write,
-            Memory.BIASES: drain.write,
-            Memory.POINTERS: pointers.write,
-            Memory.LINES: matrix.write,
-            Memory.ACTIVATIONS: store.host_write,
-        })
+        self._serve_host(
+            m,
+            store,
+            counters,
+            {
+                Memory.CODEBOOK: decode.write,
+                Memory.BIASES: drain.write,
+                Memory.POINTERS: pointers.write,
+                Memory.LINES: matrix.write,
+                Memory.ACTIVATIONS: store.host_write,
+            },
+        )
         return m
 
     def _serve_host(self, m: Module, store: ActStore, counters: Counters, writes: dict) -> None:

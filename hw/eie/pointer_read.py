@@ -12,8 +12,8 @@ from spec.eie.config import EieConfig
 class PointerRead(wiring.Component):
     """Looks up p[j] and p[j+1] for a column j, and drops the column if it has no entries here.
 
-    Pointers of even address stand in one bank, odd ones in the other, so any two neighbours come in one
-    cycle. A column without entries is held for exactly one cycle.
+    Pointers of even address stand in one bank, odd ones in the other, so any two neighbours come in
+    one cycle. A column without entries is held for exactly one cycle.
 
     Attributes
     ----------

@@ -11,8 +11,8 @@ from spec.eie.config import EieConfig, bits_for
 class RowAccumulate(wiring.Component):
     """Adds up the runs of a column: an entry stands ``run + 1`` rows below the one before it.
 
-    Pads move the row and make no update. An entry behind the last row of the pass makes no update either,
-    and raises ``error``.
+    Pads move the row and make no update. An entry behind the last row of the pass makes no update
+    either, and raises ``error``.
 
     Attributes
     ----------

@@ -10,10 +10,12 @@ from spec.eie.config import EieConfig, bits_for
 
 
 class Scan(wiring.Component):
-    """One row of activations (one of each PE) at a time; of each row, one non-zero in a cycle, in order.
+    """One row of activations (one of each PE) at a time; of each row, one non-zero in a cycle, in
+    order.
 
-    The next row is read while the last non-zero of a row goes out, so there is no bubble between rows; the
-    published machine spends a cycle on an exhausted row instead, unless its last PE held a non-zero.
+    The next row is read while the last non-zero of a row goes out, so there is no bubble between
+    rows; the published machine spends a cycle on an exhausted row instead, unless its last PE held
+    a non-zero.
 
     Members
     -------

@@ -37,7 +37,9 @@ class WeightDecode(wiring.Component):
                 "code": In(config.code_bits),
                 "codebook": In(config.codebook_bits),
                 "weight": Out(signed(config.weight_bits)),
-                "write": In(MemoryWrite(config.codebook_bits + config.code_bits, config.weight_bits)),
+                "write": In(
+                    MemoryWrite(config.codebook_bits + config.code_bits, config.weight_bits)
+                ),
             }
         )
 

@@ -1,7 +1,7 @@
 """Gives names back to parts of values.
 
-Amaranth knows a field of a structure, or a joint value, by the wires that it is made of; the names that a
-person gave are left as wires that nothing reads. Reads of such parts are turned into reads of these wires.
+Amaranth knows a field of a structure, or a joint value, by the wires that it is made of; the names
+that a person gave are left as wires that nothing reads. Reads of such parts become reads of these.
 """
 
 from hw.verilog.netlist import Netlist, Node
@@ -26,10 +26,10 @@ class Aliases:
                 self._add(name, spec)
 
     def _add(self, name: str, spec: Spec) -> None:
-        base = self.netlist.wires.get(spec[0].wire or "")
+        base = self.netlist.wires.get(spec[0].wire)
         if len(spec) == 1 and base and spec[0].width < base.width:
             self.slices.setdefault(base.name, {}).setdefault((spec[0].start, spec[0].width), name)
-        elif sum(chunk.wire is not None for chunk in spec) > 1:
+        elif sum(bool(chunk.wire) for chunk in spec) > 1:
             self.joined.setdefault(spec[0], []).append((name, spec))
 
     def apply(self) -> None:
@@ -62,7 +62,7 @@ class Aliases:
         return tuple(chunks)
 
     def _match(self, spec: Spec) -> tuple[str, int] | None:
-        """The longest joint value that ``spec`` starts with. Only whole ones: parts could close a loop."""
+        """The longest joint value that ``spec`` starts with; a part of one could close a loop."""
         matches = [
             (len(pieces), name)
             for name, pieces in self.joined[spec[0]]
@@ -75,7 +75,7 @@ class Aliases:
 
     def _slice(self, chunk: Chunk) -> Chunk:
         """``chunk`` as (a part of) the smallest named slice that holds it."""
-        parts = self.slices.get(chunk.wire or "")
+        parts = self.slices.get(chunk.wire)
         if not parts or chunk.width == self.netlist.wires[chunk.wire].width:
             return chunk
         exact = parts.get((chunk.start, chunk.width))

@@ -1,7 +1,8 @@
 """Values and operators as Verilog text.
 
-Every operand is as wide as its operator's result (:mod:`hw.netlist` sees to that), so the text means the same
-wherever it stands. The few operators of which that is not true stand alone in an assignment of their own.
+Every operand is as wide as its operator's result (:mod:`hw.verilog.netlist` sees to that), so the
+text means the same wherever it stands. The few operators of which that is not true stand alone, in
+an assignment of their own.
 """
 
 from collections import Counter
@@ -51,7 +52,8 @@ class Expressions:
     netlist : Netlist
     names : Names
     wire_names : dict
-        Verilog names of the wires that have one. Unnamed values that do not fit where they are read are added.
+        Verilog names of the wires that have one. Unnamed values that do not fit where they are
+        read are added.
     """
 
     def __init__(self, netlist: Netlist, names: Names, wire_names: dict[str, str]):
@@ -63,14 +65,12 @@ class Expressions:
         self.sliced: set[str] = set()
         for spec in netlist.all_reads():
             for chunk, _ in _runs(spec):
-                if chunk.wire is not None:
+                if chunk.wire:
                     self.uses[chunk.wire] += 1
                     if chunk.width != netlist.wires[chunk.wire].width:
                         self.sliced.add(chunk.wire)
         for spec in netlist.taken_apart():
-            self.sliced |= {
-                chunk.wire for chunk in spec if chunk.wire is not None and chunk.width > 1
-            }
+            self.sliced |= {chunk.wire for chunk in spec if chunk.wire and chunk.width > 1}
         # In the order of making, in which operands come first: no deep recursion.
         for name in netlist.drivers:
             self.place(name)
@@ -102,7 +102,7 @@ class Expressions:
         return f"{name}[{chunk.start + chunk.width - 1}:{chunk.start}]"
 
     def _piece(self, chunk: Chunk) -> tuple[str, str]:
-        if chunk.wire is None:
+        if not chunk.wire:
             return literal(chunk.value, chunk.width), ""
         self.place(chunk.wire)
         return self.inlined.get(chunk.wire) or (self.chunk(chunk), "")

@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Callable
+from typing import Any
 
 from hw.verilog.rtlil import (
     Assign,
@@ -28,7 +29,7 @@ def fold(op: str, width: int, operands: tuple[Spec, ...], signed: bool) -> Folde
         return op, operands, operands[0]
     if op == "?":
         return _fold_mux(operands, values)
-    if op == "all" and any(c.wire is None and c.value + 1 < 1 << c.width for c in operands[0]):
+    if op == "all" and any(not c.wire and c.value + 1 < 1 << c.width for c in operands[0]):
         return op, operands, const(0, 1)
     if op == "any" and any(c.value for c in operands[0]):
         return op, operands, const(1, 1)
@@ -49,14 +50,14 @@ def fold(op: str, width: int, operands: tuple[Spec, ...], signed: bool) -> Folde
             op == "*"
         ):  # Factors may be shorter than their product; all else is as wide as its result.
             first, second = (extend(operand, width, signed) for operand in operands)
-            return op, operands, _fold_second(op, width, first, const_value(second))
+            return op, operands, _fold_second(op, width, first, const_value(second) or 0)
         return op, operands, _fold_second(op, width, operands[0], values[1])
     return op, operands, None
 
 
 COMPARISONS = {"==", "!=", "<", ">", "<=", ">="}
 _COMMUTATIVE = {"&", "|", "^", "+", "*", "==", "!="}
-_CALCULATE: dict[str, Callable[..., int]] = {
+_CALCULATE: dict[str, Callable[..., Any]] = {
     "neg": operator.neg,
     "~": operator.invert,
     "any": lambda a: a != 0,
@@ -137,7 +138,7 @@ _MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 def _bits_in_use(spec: Spec) -> int:
     """Width of ``spec`` without its leading zeros."""
     width = spec_width(spec)
-    if spec and spec[-1].wire is None:
+    if spec and not spec[-1].wire:
         return width - spec[-1].width + spec[-1].value.bit_length()
     return width
 
@@ -175,7 +176,7 @@ def fold_body(body: Body, resolve: Callable[[Spec], Spec]) -> Body:
 
 
 def tidy(switch: Switch) -> Body:
-    """``switch`` without arms that are never reached or do nothing, and bits that no arm looks at."""
+    """``switch`` without arms that do nothing or are never reached, and unneeded bits."""
     arms: list[Arm] = []
     for patterns, inner in switch.cases:
         always = any(set(pattern) == {"-"} for pattern in patterns)

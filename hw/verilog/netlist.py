@@ -1,5 +1,6 @@
 """One module as a net of drivers, with operands as wide as their results."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -21,10 +22,10 @@ from hw.verilog.rtlil import (
 
 @dataclass
 class Node:
-    """An operator: Verilog's sign for it, or ``neg``, ``any``, ``all``, ``parity``; ``=`` is the value itself.
+    """An operator by Verilog's sign, or ``neg``, ``any``, ``all``, ``parity``; ``=`` does nothing.
 
-    Operands are as wide as the result, but for those of comparisons and reductions (as wide as each other),
-    amounts of shifts, the condition of ``?``, and factors (which may be shorter).
+    Operands are as wide as the result, but for those of comparisons and reductions (as wide as each
+    other), amounts of shifts, the condition of ``?``, and factors (which may be shorter).
     """
 
     op: str
@@ -96,7 +97,7 @@ class Netlist:
     contents : dict
         Initial words of each memory, packed into one number.
     next_states : dict
-        The register of which a wire is the next state, by the name of that wire.
+        The register of which a wire is the next state and nothing else, by the wire's name.
     """
 
     def __init__(self, module: Module, instance_outputs: dict[str, set[str]]):
@@ -116,13 +117,14 @@ class Netlist:
         self.outputs = {
             name: value for name, value in module.connects if self.wires[name].direction == "output"
         }
+        readers = Counter(chunk.wire for spec in self.all_reads() for chunk in spec)
         self.next_states = {
             driver.data[0].wire: name
             for name, driver in self.drivers.items()
-            if isinstance(driver, Register) and len(driver.data) == 1
+            if isinstance(driver, Register) and [readers[c.wire] for c in driver.data] == [1]
         }
 
-    # Read the cells -----------------------------------------------------------------------------
+    # Read the cells ---------------------------------------------------------------------------
 
     def _take(self, cell: Cell) -> None:
         ports = cell.ports
@@ -195,7 +197,7 @@ class Netlist:
         self.drivers[wide.name] = Node(">>", wide.width, (a, cell.ports["B"]))
         return Node("=", width, (spec_slice(wide.whole, 0, width),))
 
-    # Go through what is read --------------------------------------------------------------------
+    # Go through what is read ------------------------------------------------------------------
 
     def map_reads(self, change: Callable[[Spec], Spec]) -> None:
         """Put ``change(value)`` for every value that the module reads."""

@@ -1,7 +1,7 @@
 """Reads the RTLIL text that Amaranth writes into plain objects.
 
-Only what Amaranth writes is read. That is a small part of yosys' language, with a few comforts: every cell
-and every process drives exactly one whole wire, and reads the wires that drive (never an alias of them).
+Only what Amaranth writes is read. That is a small part of yosys' language, with a few comforts:
+every cell and every process drives exactly one whole wire, and nothing reads an alias of a wire.
 """
 
 import re
@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 
 class Chunk(NamedTuple):
-    """Adjacent bits of a wire; or, when ``wire`` is ``None``, a constant ``value``."""
+    """Adjacent bits of a wire; or, when ``wire`` is empty, a constant ``value``."""
 
-    wire: str | None
+    wire: str
     start: int
     width: int
     value: int = 0
@@ -24,7 +24,7 @@ Spec = tuple[Chunk, ...]
 
 
 def const(value: int, width: int) -> Spec:
-    return (Chunk(None, 0, width, value & ((1 << width) - 1)),) if width else ()
+    return (Chunk("", 0, width, value & ((1 << width) - 1)),) if width else ()
 
 
 def spec_width(spec: Spec) -> int:
@@ -35,7 +35,7 @@ def const_value(spec: Spec) -> int | None:
     """The number that ``spec`` always is, or ``None``."""
     total = position = 0
     for chunk in spec:
-        if chunk.wire is not None:
+        if chunk.wire:
             return None
         total |= chunk.value << position
         position += chunk.width
@@ -64,7 +64,7 @@ def extend(spec: Spec, width: int, signed: bool) -> Spec:
     if not signed or have == 0:
         return merge(spec + const(0, width - have))
     (sign,) = spec_slice(spec, have - 1, 1)
-    if sign.wire is None:
+    if not sign.wire:
         return merge(spec + const(-sign.value, width - have))
     return spec + (sign,) * (width - have)
 
@@ -74,9 +74,9 @@ def merge(parts: Iterable[Chunk]) -> Spec:
     merged: list[Chunk] = []
     for part in parts:
         last = merged[-1] if merged else None
-        if last and part.wire is None and last.wire is None:
+        if last and not part.wire and not last.wire:
             value = last.value | part.value << last.width
-            merged[-1] = Chunk(None, 0, last.width + part.width, value)
+            merged[-1] = Chunk("", 0, last.width + part.width, value)
         elif (
             last and part.wire and part.wire == last.wire and part.start == last.start + last.width
         ):
@@ -90,8 +90,8 @@ def merge(parts: Iterable[Chunk]) -> Spec:
 class Wire:
     name: str
     width: int
-    direction: str | None = None
-    """``input`` or ``output`` of the module."""
+    direction: str = ""
+    """``input`` or ``output`` if it is a port."""
     initial: int | None = None
     names: dict[int, str] = field(default_factory=dict)
     """Names of values, for a wire that carries an enumeration."""
@@ -200,7 +200,7 @@ class _Reader:
     def _wire(self, words: list[str]) -> None:
         """``width N [input ID | output ID] [signed] NAME``"""
         wire = Wire(_name(words[-1]), int(words[1]))
-        wire.direction = next((word for word in words if word in ("input", "output")), None)
+        wire.direction = next((word for word in words if word in ("input", "output")), "")
         if "inout" in words:
             raise ValueError(f"port {wire.name} is bidirectional, which is not emitted")
         for name, value in self.attributes.items():
@@ -276,7 +276,7 @@ class _Reader:
                 start = int(low or high)
                 chunks[-1] = Chunk(chunks[-1].wire, start, int(high) - start + 1)
             elif width is not None and int(width):
-                chunks.append(Chunk(None, 0, int(width), int(bits.replace("x", "0"), 2)))
+                chunks.append(Chunk("", 0, int(width), int(bits.replace("x", "0"), 2)))
         return tuple(reversed([chunk for chunk in chunks if chunk.width]))
 
 

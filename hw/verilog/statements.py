@@ -28,7 +28,7 @@ class Statements:
         self.arrow = arrow
 
     def next_state(self, register: str, body: Body) -> list[str]:
-        """A register's block: what it keeps is not said, and a reset that comes last stands first."""
+        """A register's block: that it keeps its value is not said, and the reset stands first."""
         hold = body[0]
         if isinstance(hold, Assign) and hold.value == self.netlist.wires[register].whole:
             body = body[1:]
@@ -76,7 +76,7 @@ class Statements:
         else:
             yield from self._if(switch.selector, arms, indent)
 
-    # If ---------------------------------------------------------------------------------------------
+    # If ---------------------------------------------------------------------------------------
 
     def _if(self, selector: Spec, arms: list[Arm], indent: str, opening: str = "") -> Iterator[str]:
         """A chain of conditions; ``opening`` ends the block that this one is the alternative of."""
@@ -104,7 +104,7 @@ class Statements:
         yield f"{indent}end"
 
     def _is_rest(self, selector: Spec, arms: list[Arm], index: int) -> bool:
-        """Whether the last arm is all that the arms before it leave: one bit that is not the other."""
+        """Whether the last arm is all that the one before it leaves: a bit is not the other."""
         patterns = [pattern for labels, _ in arms for pattern in labels]
         return index == len(arms) - 1 > 0 and sorted(patterns) == ["0", "1"]
 
@@ -136,7 +136,7 @@ class Statements:
             part = f"({part} & {literal(mask, width)})"
         return f"{part} == {literal(value, width)}"
 
-    # Case -------------------------------------------------------------------------------------------
+    # Case -------------------------------------------------------------------------------------
 
     def _case(self, selector: Spec, arms: list[Arm], indent: str) -> Iterator[str]:
         width = spec_width(selector)
@@ -162,7 +162,7 @@ class Statements:
 
     def _comment(self, selector: Spec, patterns: list[str]) -> str:
         """Names of the values, if the selector is an enumeration."""
-        wire = self.netlist.wires.get(selector[0].wire or "") if len(selector) == 1 else None
+        wire = self.netlist.wires.get(selector[0].wire) if len(selector) == 1 else None
         if not wire or spec_width(selector) != wire.width:
             return ""
         words = [wire.names.get(int(pattern, 2)) for pattern in patterns if "-" not in pattern]

@@ -85,7 +85,7 @@ def _cut(netlist: Netlist, live: dict[str, int]) -> list[Chunk]:
 
 
 def _low(driver: Driver | None, width: int) -> Driver | None:
-    """What drives the lowest ``width`` bits; ``driver`` itself if its kind drives all or nothing."""
+    """What drives the lowest ``width`` bits; ``driver`` itself if it drives all or nothing."""
     if isinstance(driver, Register):
         return Register(spec_slice(driver.data, 0, width), driver.clock)
     if isinstance(driver, Process):

@@ -69,13 +69,13 @@ class Writer:
         self.merged = self._merged_processes()
 
     def _name_instance_ports(self) -> None:
-        """A wire known only by the name of one instance's port gets the instance's name in front."""
+        """A wire known only by the name of one instance's port gets the instance in front."""
         wishes: dict[str, list[str]] = {}
         for cell, instance in zip(self.netlist.instances, self.instance_names, strict=True):
             child = self.children[cell.kind]
             for port, name in child.ports.items():
                 value = cell.ports.get(port, ())
-                wire = self.netlist.wires.get(value[0].wire or "") if len(value) == 1 else None
+                wire = self.netlist.wires.get(value[0].wire) if len(value) == 1 else None
                 if not wire or wire.name in self.wire_names or value[0].width != wire.width:
                     continue
                 same_name = unnumbered(wire.name) == unnumbered(port)
@@ -88,22 +88,21 @@ class Writer:
                 self.wire_names[wire_name] = self.names.take(wish)
 
     def _merged_processes(self) -> dict[str, Process]:
-        """For each register whose next value is a process of its own, that process."""
+        """The next states that are written into the blocks of their registers, by wire name."""
+        drivers, wires = self.netlist.drivers, self.netlist.wires
         merged = {}
-        for name, driver in self.netlist.drivers.items():
-            if isinstance(driver, Register) and len(driver.data) == 1:
-                source = driver.data[0].wire
-                process = self.netlist.drivers.get(source) if source else None
-                if (
-                    isinstance(process, Process)
-                    and self.netlist.wires[source].anonymous
-                    and self.expressions.uses[source] == 1
-                    and driver.data[0].width == self.netlist.wires[source].width
-                ):
-                    merged[name] = process
+        for source, name in self.netlist.next_states.items():
+            process, register = drivers.get(source), drivers.get(name)
+            if (
+                isinstance(process, Process)
+                and isinstance(register, Register)
+                and wires[source].anonymous
+                and register.data == wires[source].whole
+            ):
+                merged[source] = process
         return merged
 
-    # The module -------------------------------------------------------------------------------------
+    # The module -------------------------------------------------------------------------------
 
     def text(self) -> str:
         sections = [
@@ -143,9 +142,8 @@ class Writer:
         )
 
     def _declarations(self) -> Iterator[str]:
-        merged = {self.netlist.drivers[name].data[0].wire for name in self.merged}
         for name, wire in self.netlist.wires.items():
-            if wire.direction or name in merged or name in self.expressions.inlined:
+            if wire.direction or name in self.merged or name in self.expressions.inlined:
                 continue
             kind = "reg" if self._procedural(name) else "wire"
             line = f"{kind} {vector(wire.width)}{self.wire_names[name]};"
@@ -171,21 +169,22 @@ class Writer:
             if isinstance(driver, Node) and name not in self.expressions.inlined:
                 yield f"assign {self.wire_names[name]} = {self.expressions.node(driver)[0]};"
             elif isinstance(driver, Read) and driver.clock is None:
-                yield f"assign {self.wire_names[name]} = {self._word(driver.memory, driver.address)};"
+                word = self._word(driver.memory, driver.address)
+                yield f"assign {self.wire_names[name]} = {word};"
         for name, value in self.netlist.outputs.items():
             yield f"assign {self.wire_names[name]} = {self.expressions.spec(value)};"
 
     def _blocks(self) -> Iterator[list[str]]:
         """An ``always`` block for every process and every register."""
-        merged = {id(process) for process in self.merged.values()}
         for name, driver in self.netlist.drivers.items():
-            if isinstance(driver, Process) and id(driver) not in merged:
+            if isinstance(driver, Process) and name not in self.merged:
                 statements = Statements(self.expressions, self.netlist, self.wire_names[name], "=")
                 yield ["always @* begin", *statements.body(driver.body, "  "), "end"]
             elif isinstance(driver, Register):
                 statements = Statements(self.expressions, self.netlist, self.wire_names[name], "<=")
-                if name in self.merged:
-                    lines = statements.next_state(name, self.merged[name].body)
+                source = driver.data[0].wire
+                if source in self.merged and self.netlist.next_states[source] == name:
+                    lines = statements.next_state(name, self.merged[source].body)
                 else:
                     lines = [f"  {self.wire_names[name]} <= {self.expressions.spec(driver.data)};"]
                 yield [
@@ -194,7 +193,7 @@ class Writer:
                     "end",
                 ]
 
-    # Memories ---------------------------------------------------------------------------------------
+    # Memories ---------------------------------------------------------------------------------
 
     def _memories(self) -> Iterator[str]:
         for name, memory in self.netlist.module.memories.items():
@@ -229,11 +228,12 @@ class Writer:
         for name, driver in self.netlist.drivers.items():
             if isinstance(driver, Read) and driver.clock is not None:
                 yield f"always @(posedge {self.expressions.spec(driver.clock)}) begin"
+                enable = self.expressions.spec(driver.enable)
                 word = self._word(driver.memory, driver.address)
-                yield f"  if ({self.expressions.spec(driver.enable)}) {self.wire_names[name]} <= {word};"
+                yield f"  if ({enable}) {self.wire_names[name]} <= {word};"
                 yield "end"
 
-    # Initial values ---------------------------------------------------------------------------------
+    # Initial values ---------------------------------------------------------------------------
 
     def _initial(self) -> Iterator[str]:
         lines = []

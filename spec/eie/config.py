@@ -55,14 +55,16 @@ class EieConfig:
     queue_depth : int
         Places in the activation queue.
     queue_spare : bool
-        The queue is a ring that keeps one place empty to tell full from empty, as in the published machine:
-        a depth of 8 then holds 7.
+        The queue is a ring that keeps one place empty to tell full from empty, as in the published
+        machine: a depth of 8 then holds 7.
     ahead_depth : int
-        Columns that pointer read may hold ready for matrix read beyond the one that it looks at; empty columns
-        are dropped in front of these. 0 is the published machine: matrix read takes from pointer read itself.
+        Columns that pointer read may hold ready for matrix read beyond the one that it looks at;
+        empty columns are dropped in front of these. 0 is the published machine: matrix read takes
+        from pointer read itself.
     scan_ahead : bool
-        Non-zero detection leaves a row of activations together with its last non-zero. Without it, as in
-        the published machine, an exhausted row costs a cycle of its own (unless its last PE held a non-zero).
+        Non-zero detection leaves a row of activations together with its last non-zero. Without it,
+        as in the published machine, an exhausted row costs a cycle of its own (unless its last PE
+        held a non-zero).
     counter_bits : int
         Width of a performance counter.
     """
@@ -93,10 +95,15 @@ class EieConfig:
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-                raise UserError(f"EIE configuration: {name} = {value!r}, must be an integer from {low} to {high}")
+                raise UserError(
+                    f"EIE configuration: {name} = {value!r}, "
+                    f"must be an integer from {low} to {high}"
+                )
         for name in ("queue_spare", "scan_ahead"):
             if not isinstance(getattr(self, name), bool):
-                raise UserError(f"EIE configuration: {name} = {getattr(self, name)!r}, must be true or false")
+                raise UserError(
+                    f"EIE configuration: {name} = {getattr(self, name)!r}, must be true or false"
+                )
         self._check_together()
 
     def _check_together(self) -> None:
@@ -107,7 +114,8 @@ class EieConfig:
             )
         if self.acc_bits + self.multiplier_bits > 62:
             raise UserError(
-                f"EIE configuration: acc_bits + multiplier_bits = {self.acc_bits} + {self.multiplier_bits}, "
+                "EIE configuration: acc_bits + multiplier_bits = "
+                f"{self.acc_bits} + {self.multiplier_bits}, "
                 "must be at most 62 so that a requantization product fits in 64 bits"
             )
         if self.acc_bits < self.act_bits + self.weight_bits:
@@ -116,9 +124,11 @@ class EieConfig:
                 f"{self.act_bits} + {self.weight_bits} bits"
             )
         if self.queue_places < 1:
-            raise UserError("EIE configuration: a queue of depth 1 with a spare place holds nothing")
+            raise UserError(
+                "EIE configuration: a queue of depth 1 with a spare place holds nothing"
+            )
 
-    # Derived counts ---------------------------------------------------------------------------------------
+    # Derived counts
 
     @property
     def queue_places(self) -> int:
@@ -162,7 +172,7 @@ class EieConfig:
     def shift_max(self) -> int:
         return (1 << self.shift_bits) - 1
 
-    # Derived widths ---------------------------------------------------------------------------------------
+    # Derived widths
 
     @property
     def pe_bits(self) -> int:
@@ -175,7 +185,8 @@ class EieConfig:
 
     @property
     def slot_bits(self) -> int:
-        """Low bits of a pointer, which pick an entry within its line (0 when a line is one entry)."""
+        """Low bits of a pointer, which pick an entry within its line (0 when a line is one
+        entry)."""
         return self.entries_per_line.bit_length() - 1
 
     @property
@@ -221,10 +232,11 @@ class EieConfig:
             self.bias_address_bits,
             self.codebook_bits + self.code_bits,
             self.layer_bits + bits_for(max(len(PE_COUNTERS), len(ARRAY_COUNTERS)) - 1),
-            self.layer_bits + 2,  # words of a descriptor: never more than four, see spec.eie.descriptor
+            # A descriptor never has more than four words, see spec.eie.descriptor.
+            self.layer_bits + 2,
         )
 
-    # Identity ---------------------------------------------------------------------------------------------
+    # Identity
 
     def to_json(self) -> dict[str, int | bool]:
         return asdict(self)
@@ -271,8 +283,9 @@ _DEFAULT = EieConfig()
 
 PRESETS: dict[str, EieConfig] = {
     "default": _DEFAULT,
-    # The published machine: 64 PEs, 128 KB of 64-bit lines, 32 KB of pointers and 2 KB of activations each.
-    # Its pointers of 16 bits reach only half of its own lines; ours are as wide as the memory needs.
+    # The published machine: 64 PEs, 128 KB of 64-bit lines, 32 KB of pointers and 2 KB of
+    # activations each. Its pointers of 16 bits reach only half of its own lines; ours are as wide
+    # as the memory needs.
     "isca16": replace(_DEFAULT, queue_depth=8, queue_spare=True, ahead_depth=0, scan_ahead=False),
     # Small enough to read every signal of a waveform.
     "tiny": replace(
@@ -299,5 +312,7 @@ def preset(name: str, **changes: int | bool) -> EieConfig:
     known = {field.name for field in fields(EieConfig)}
     for field in changes:
         if field not in known:
-            raise UserError(f"EIE configuration has no field {field!r}; there are {', '.join(sorted(known))}")
+            raise UserError(
+                f"EIE configuration has no field {field!r}; there are {', '.join(sorted(known))}"
+            )
     return replace(PRESETS[name], **changes)

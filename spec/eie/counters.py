@@ -19,7 +19,8 @@ starved
 imbalance
     All is broadcast and this PE has finished; others have not.
 blocking
-    A broadcast had to wait and this PE's queue was full. (Overlaps the others: it is a cause, not a state.)
+    A broadcast had to wait and this PE's queue was full. (Overlaps the others: it is a cause, not a
+    state.)
 """
 
 ARRAY_COUNTERS = ("cycles", "control", "compute", "drain", "broadcasts", "stalls")

@@ -1,9 +1,9 @@
 """The stored form of EIE: interleaved compressed sparse columns with relative row index.
 
-Row i of a matrix lives in PE ``i % pes``, as local row ``i // pes``. Each PE keeps, column after column, its
-entries: a *code* (codebook index) and a *run* (zeros before it, counted in local rows and afresh in every
-column). A gap longer than the longest run is bridged by pads: entries of code 0 with the longest run, which
-occupy a row of their own. Han et al., ISCA 2016, section III.B.
+Row i of a matrix lives in PE ``i % pes``, as local row ``i // pes``. Each PE keeps, column after
+column, its entries: a *code* (codebook index) and a *run* (zeros before it, counted in local rows
+and afresh in every column). A gap longer than the longest run is bridged by pads: entries of code 0
+with the longest run, which occupy a row of their own. Han et al., ISCA 2016, section III.B.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,8 @@ class Csc:
     code, run : uint8, shape (entries of all PEs,)
         Entries in order of PE, column and row.
     pointers : int64, shape (pes, columns + 1)
-        ``pointers[p, j]...pointers[p, j + 1]`` are column j's entries in PE p, counted from that PE's first.
+        ``pointers[p, j]...pointers[p, j + 1]`` are column j's entries in PE p, counted from that
+        PE's first.
     """
 
     rows: int
@@ -39,7 +40,8 @@ class Csc:
 
     @property
     def first(self) -> np.ndarray:
-        """Position of each PE's first entry in ``code`` and ``run``; one more for the end. Shape (pes + 1,)."""
+        """Position of each PE's first entry in ``code`` and ``run``; one more for the end. Shape
+        (pes + 1,)."""
         return np.concatenate([[0], np.cumsum(self.pointers[:, -1])])
 
     @property
@@ -71,7 +73,8 @@ def encode(codes: np.ndarray, pes: int, run_bits: int) -> Csc:
     if codes.ndim != 2:
         raise UserError(f"a matrix of codes has 2 dimensions, this one has {codes.ndim}")
     rows, columns = codes.shape
-    # The transposed scan visits columns in order, and rows in order within one; a stable sort by PE keeps that.
+    # The transposed scan visits columns in order, and rows in order within one; a stable sort by PE
+    # keeps that.
     column, row = np.nonzero(np.ascontiguousarray(codes.T))
     pe = row % pes
     order = np.argsort(pe.astype(np.uint8), kind="stable")
@@ -100,7 +103,8 @@ def encode(codes: np.ndarray, pes: int, run_bits: int) -> Csc:
 
 @dataclass(frozen=True)
 class Located:
-    """Where every entry of a :class:`Csc` stands. All arrays have one item per entry, in stored order."""
+    """Where every entry of a :class:`Csc` stands. All arrays have one item per entry, in stored
+    order."""
 
     pe: np.ndarray
     column: np.ndarray
@@ -128,14 +132,19 @@ def check(csc: Csc) -> Located:
     Raises
     ------
     UserError
-        Pointers that go backwards, do not fit the entries, or an entry behind the last row; says PE, column.
+        Pointers that go backwards, do not fit the entries, or an entry behind the last row; says
+        PE, column.
     """
     if csc.pointers.shape != (csc.pes, csc.columns + 1) or (csc.pointers[:, 0] != 0).any():
         raise UserError(
-            f"pointers have shape {csc.pointers.shape}, must be {(csc.pes, csc.columns + 1)} and start at 0"
+            f"pointers have shape {csc.pointers.shape}, "
+            f"must be {(csc.pes, csc.columns + 1)} and start at 0"
         )
     if int(csc.pointers[:, -1].sum()) != len(csc.code) or len(csc.code) != len(csc.run):
-        raise UserError(f"pointers end at {int(csc.pointers[:, -1].sum())}, but there are {len(csc.code)} entries")
+        raise UserError(
+            f"pointers end at {int(csc.pointers[:, -1].sum())}, "
+            f"but there are {len(csc.code)} entries"
+        )
     where = locate(csc)
     outside = where.local_row * csc.pes + where.pe >= csc.rows
     if (outside & ~csc.pads).any():
@@ -148,7 +157,8 @@ def check(csc: Csc) -> Located:
 
 
 def decode(csc: Csc) -> np.ndarray:
-    """The dense matrix of codes, uint8, shape (rows, columns); refuses what :func:`check` refuses."""
+    """The dense matrix of codes, uint8, shape (rows, columns); refuses what :func:`check`
+    refuses."""
     where = check(csc)
     kept = ~csc.pads
     dense = np.zeros((csc.rows, csc.columns), np.uint8)
@@ -156,8 +166,11 @@ def decode(csc: Csc) -> np.ndarray:
     return dense
 
 
-def pack_lines(code: np.ndarray, run: np.ndarray, *, code_bits: int, run_bits: int, per_line: int) -> np.ndarray:
-    """Entries of one PE as memory lines, uint64: first entry lowest, a code below its run, the rest zero."""
+def pack_lines(
+    code: np.ndarray, run: np.ndarray, *, code_bits: int, run_bits: int, per_line: int
+) -> np.ndarray:
+    """Entries of one PE as memory lines, uint64: first entry lowest, a code below its run, the rest
+    zero."""
     entry_bits = code_bits + run_bits
     padded = np.zeros(-(-len(code) // per_line) * per_line, np.uint64)
     padded[: len(code)] = code.astype(np.uint64) | run.astype(np.uint64) << np.uint64(code_bits)

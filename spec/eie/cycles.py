@@ -1,18 +1,23 @@
 """The cycle model: how long a pass takes and why, exactly as the hardware counts it.
 
-The array is a chain of waiting lines, so the moment of every event is a maximum of earlier moments plus one.
-For the k-th broadcast column, with all times counted from the first look at a row of activations::
+The array is a chain of waiting lines, so the moment of every event is a maximum of earlier moments
+plus one. For the k-th broadcast column, with all times counted from the first look at a row of
+activations::
 
-    found[k]     = sent[k-1] + 1 + rows left without a find
-    sent[k]      = max(found[k], taken[k - queue_places] + 1 in every PE)     broadcast into all queues
-    taken[k]     = max(sent[k] + 1, pointer read free)                        leaves the queue
-    looked[k]    = taken[k] + 1                                               pointers known
-    ahead 0:  handed[k] = max(looked[k], read[k'] )                           matrix read takes it
-    ahead A:  kept[k]   = max(looked[k], handed[A columns ago] + 1);  handed[k] = max(kept[k] + 1, read[k'])
-    read[k]      = handed[k] + entries in this PE                             last entry handed on
+    found[k]  = sent[k-1] + 1 + rows left without a find
+    sent[k]   = max(found[k], taken[k - queue_places] + 1 in every PE)   into all queues at once
+    taken[k]  = max(sent[k] + 1, pointer read free)                      leaves the queue
+    looked[k] = taken[k] + 1                                             pointers known
+    handed[k] = max(kept[k], read[k'])                                   matrix read takes it
+    read[k]   = handed[k] + entries in this PE                           last entry handed on
 
-where k' is the last column before k that has entries in this PE; a column without any ends at ``looked``.
-Pointer read is free for the next column at ``looked`` (no entries), ``handed`` (ahead 0) or ``kept`` (ahead A).
+where k' is the last column before k that has entries in this PE; a column without any ends at
+``looked``. Without an ahead queue ``kept`` is ``looked``, and pointer read is free again at
+``handed``. With one of A places it moves into that queue in between::
+
+    moved[k]  = max(looked[k], handed[A columns with entries ago] + 1)   pointer read is free
+    kept[k]   = moved[k] + 1
+
 One step of the recurrence is a few NumPy operations over all PEs and all images of a batch.
 """
 
@@ -25,14 +30,16 @@ from spec.eie.counters import ARRAY_COUNTERS, PE_COUNTERS
 from spec.eie.descriptor import Descriptor, descriptor_words
 
 MAC_CYCLES = 3
-"""Cycles from an entry's leaving matrix read until its accumulator is written: decode, multiply, add."""
+"""Cycles from an entry's leaving matrix read until its accumulator is written: decode, multiply,
+add."""
 
 DRAIN_CYCLES = 4
 """Cycles from a row's address until its activation is stored: add bias, multiply, round, store."""
 
 
 def control_cycles(config: EieConfig) -> int:
-    """Cycles from a pass's beginning to its first look: descriptor words, one to settle, the first row."""
+    """Cycles from a pass's beginning to its first look: descriptor words, one to settle, the first
+    row."""
     return descriptor_words(config) + 2
 
 
@@ -77,7 +84,8 @@ def count_pass(
     if images == 0:
         shape = (0, config.pes, len(PE_COUNTERS))
         return PassCounts(np.zeros(shape, np.int64), np.zeros((0, len(ARRAY_COUNTERS)), np.int64))
-    # With the longest image first, the images that still have a k-th column are always the first few.
+    # With the longest image first, the images that still have a k-th column are always the first
+    # few.
     order = np.argsort([-len(columns) for columns in active], kind="stable")
     queues = _Queues(config, [active[image] for image in order], entries)
     for step in range(queues.steps):
@@ -142,7 +150,8 @@ def _rows_before(config: EieConfig, columns: np.ndarray) -> np.ndarray:
 
 
 def _rows_after(config: EieConfig, descriptor: Descriptor, active: list[np.ndarray]) -> np.ndarray:
-    """Cycles spent on rows behind the last find (all rows, less the first look, without any find)."""
+    """Cycles spent on rows behind the last find (all rows, less the first look, without any
+    find)."""
     rest = []
     for columns in active:
         if len(columns) == 0:
@@ -155,13 +164,16 @@ def _rows_after(config: EieConfig, descriptor: Descriptor, active: list[np.ndarr
 
 
 class _Queues:
-    """The recurrence of the module's docstring. Arrays are (images,) or (images, pes), longest image first."""
+    """The recurrence of the module's docstring. Arrays are (images,) or (images, pes), longest
+    image first."""
 
     def __init__(self, config: EieConfig, active: list[np.ndarray], entries: np.ndarray) -> None:
         images, pes = len(active), config.pes
         self.config = config
         self.steps = len(active[0]) if images else 0
-        self.alive = np.array([sum(len(c) > k for c in active) for k in range(self.steps)], np.int64)
+        self.alive = np.array(
+            [sum(len(c) > k for c in active) for k in range(self.steps)], np.int64
+        )
         self.column = np.zeros((self.steps, images), np.int64)
         self.wait = np.zeros((self.steps, images), np.int64)
         for image, columns in enumerate(active):
@@ -176,7 +188,7 @@ class _Queues:
         self.read = np.full((images, pes), -1 - MAC_CYCLES, np.int64)
         self.ended = np.full((images, pes), -1, np.int64)
         self.handed = np.full((max(1, config.ahead_depth), images, pes), -2, np.int64)
-        self.kept_columns = np.zeros((images, pes), np.int64)
+        self.moved_columns = np.zeros((images, pes), np.int64)
         self.stalls = np.zeros(images, np.int64)
         self.empty = np.zeros((images, pes), np.int64)
         self.blocking = np.zeros((images, pes), np.int64)
@@ -206,16 +218,18 @@ class _Queues:
         self.read[:m] = np.where(has_work, handed + work, self.read[:m])
         self.ended[:m] = np.maximum(looked, self.read[:m])
 
-    def _hand_over(self, m: int, looked: np.ndarray, has_work: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _hand_over(
+        self, m: int, looked: np.ndarray, has_work: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """When pointer read is free again, and when matrix read takes the column."""
         if self.config.ahead_depth == 0:
             handed = np.maximum(looked, self.read[:m])
             return handed, handed
-        slot = (self.kept_columns[:m] % self.config.ahead_depth)[None]
+        slot = (self.moved_columns[:m] % self.config.ahead_depth)[None]
         ring = self.handed[:, :m]
-        kept = np.maximum(looked, np.take_along_axis(ring, slot, 0)[0] + 1)
-        handed = np.maximum(kept + 1, self.read[:m])
-        old = np.take_along_axis(ring, slot, 0)[0]
-        np.put_along_axis(ring, slot, np.where(has_work, handed, old)[None], 0)
-        self.kept_columns[:m] += has_work
-        return kept, handed
+        earlier = np.take_along_axis(ring, slot, 0)[0]
+        moved = np.maximum(looked, earlier + 1)
+        handed = np.maximum(moved + 1, self.read[:m])
+        np.put_along_axis(ring, slot, np.where(has_work, handed, earlier)[None], 0)
+        self.moved_columns[:m] += has_work
+        return moved, handed

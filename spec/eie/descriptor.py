@@ -31,8 +31,8 @@ class Descriptor:
     multiplier, shift : int
         Requantization, see :mod:`spec.numbers`.
     relu, drain, swap : bool
-        Clip negative outputs; requantize and store at the end (otherwise the sums stay for the next pass);
-        let source and destination change places afterwards.
+        Clip negative outputs; requantize and store at the end (otherwise the sums stay for the next
+        pass); let source and destination change places afterwards.
     """
 
     pointer_base: int
@@ -75,7 +75,8 @@ class Descriptor:
 
 
 def descriptor_fields(config: EieConfig) -> dict[str, int]:
-    """Name and width in bits of each field, lowest bits first; the hardware's layout is made from this."""
+    """Name and width in bits of each field, lowest bits first; the hardware's layout is made from
+    this."""
     return {
         "pointer_base": config.pointer_address_bits,
         "columns": bits_for(config.acts),

@@ -1,7 +1,7 @@
 """The golden model: what the array computes, bit for bit, from the words in its memories.
 
-It walks the same passes over the same memory words as the hardware, so what it proves holds for the image,
-not for the network that the image was made from. Sums are exact int64.
+It walks the same passes over the same memory words as the hardware, so what it proves holds for the
+image, not for the network that the image was made from. Sums are exact int64.
 """
 
 from collections.abc import Callable
@@ -79,7 +79,9 @@ class GoldenModel:
     @cached_property
     def decoded(self) -> list[Decoded]:
         """One per pass, in order of execution."""
-        return [decode_pass(self.config, segment, step) for _, segment, step in self.program.passes()]
+        return [
+            decode_pass(self.config, segment, step) for _, segment, step in self.program.passes()
+        ]
 
     def run(
         self, batch: np.ndarray, tick: Callable[[int], object] = lambda images: None
@@ -105,7 +107,9 @@ class GoldenModel:
             tick(1)
         counts = [
             count_pass(self.config, step.descriptor, columns, decoded.entries, decoded.pads)
-            for (_, _, step), decoded, columns in zip(self.program.passes(), self.decoded, active, strict=True)
+            for (_, _, step), decoded, columns in zip(
+                self.program.passes(), self.decoded, active, strict=True
+            )
         ]
         return outputs, counts
 
@@ -118,7 +122,13 @@ class GoldenModel:
         for segment in self.program.segments:
             source = 0
             if segment.feed:
-                _feed(store[0], vectors[segment.feed.layer], segment.feed.first, segment.feed.count, config)
+                _feed(
+                    store[0],
+                    vectors[segment.feed.layer],
+                    segment.feed.first,
+                    segment.feed.count,
+                    config,
+                )
             for step in segment.passes:
                 descriptor = step.descriptor
                 base = descriptor.input_base * config.pes
@@ -171,5 +181,7 @@ def check_batch(program: Program, batch: np.ndarray) -> np.ndarray:
         raise UserError(f"a device takes integers, the input is {batch.dtype}; quantize it first")
     low, high = -(1 << program.config.act_bits - 1), (1 << program.config.act_bits - 1) - 1
     if batch.size and (batch.min() < low or batch.max() > high):
-        raise UserError(f"input reaches {batch.min()}...{batch.max()}, must stay within {low}...{high}")
+        raise UserError(
+            f"input reaches {batch.min()}...{batch.max()}, must stay within {low}...{high}"
+        )
     return batch.astype(np.int64)

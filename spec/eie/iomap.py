@@ -1,4 +1,5 @@
-"""What the host reaches in I/O mode: memories, addresses, the payloads of the I/O streams, error codes."""
+"""What the host reaches in I/O mode: memories, addresses, the payloads of the I/O streams, error
+codes."""
 
 from enum import IntEnum
 
@@ -13,8 +14,8 @@ class Memory(IntEnum):
     """Destination of a write, source of a read. Word addresses are as follows.
 
     CONTROL
-        Write 0: number of passes in the table, which arms the array. Read ``pass << k | i``: counter i of
-        :data:`ARRAY_COUNTERS`. Not per PE.
+        Write 0: number of passes in the table, which arms the array. Read ``pass << k | i``:
+        counter i of :data:`ARRAY_COUNTERS`. Not per PE.
     DESCRIPTORS
         Write ``pass << k | word``: a descriptor's words. Not per PE.
     CODEBOOK

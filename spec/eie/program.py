@@ -1,8 +1,10 @@
-"""What an image holds for the EIE engine: layers, and segments of memory contents with the passes over them.
+"""What an image holds for the EIE engine: layers, and segments of memory contents with the passes
+over them.
 
-A *segment* is what is on the array at one time. The host loads its memories, feeds a slice of a layer's
-input, starts the array, which works through the segment's passes, and fetches a slice of a layer's output.
-A network that fits has one segment; layers larger than a memory have several. Accumulators keep their sums
+A *segment* is what is on the array at one time. The host loads its memories, feeds a slice of a
+layer's input, starts the array, which works through the segment's passes, and fetches a slice of a
+layer's output. A network that fits has one segment; layers larger than a memory have several.
+Accumulators keep their sums
 from one segment to the next, so a layer with too many inputs is summed over several.
 """
 
@@ -49,7 +51,8 @@ class Pass:
 
 @dataclass(frozen=True, kw_only=True)
 class Slice:
-    """Part of the input or output vector of a layer; it begins at row 0 of its half of the store."""
+    """Part of the input or output vector of a layer; it begins at row 0 of its half of the
+    store."""
 
     layer: int
     first: int
@@ -86,7 +89,9 @@ class Segment:
         halves = [0]
         for step in self.passes:
             halves.append(halves[-1] ^ step.descriptor.swap)
-        last_drain = max((i for i, step in enumerate(self.passes) if step.descriptor.drain), default=0)
+        last_drain = max(
+            (i for i, step in enumerate(self.passes) if step.descriptor.drain), default=0
+        )
         return halves[last_drain] ^ 1
 
 
@@ -124,7 +129,10 @@ def matrix_of(config: EieConfig, segment: Segment, step: Pass) -> Csc:
     base = step.descriptor.pointer_base
     pointers = segment.pointers[:, base : base + step.inputs + 1].astype(np.int64)
     if pointers.shape[1] != step.inputs + 1:
-        raise UserError(f"a pass needs pointers up to {base + step.inputs}, there are {segment.pointers.shape[1]}")
+        raise UserError(
+            f"a pass needs pointers up to {base + step.inputs}, "
+            f"there are {segment.pointers.shape[1]}"
+        )
     capacity = segment.lines.shape[1] * config.entries_per_line
     if (pointers > capacity).any():
         pe = int(np.argmax((pointers > capacity).any(axis=1)))

@@ -127,7 +127,9 @@ def multiply(acts: np.ndarray, codes: np.ndarray, values: np.ndarray) -> np.ndar
     return np.concatenate(blocks, axis=1)
 
 
-def quantize_inputs(layers: Sequence[IntegerLayer], batch: np.ndarray, config: EieConfig):
+def quantize_inputs(
+    layers: Sequence[IntegerLayer], batch: np.ndarray, config: EieConfig
+) -> np.ndarray:
     """Real inputs as the first layer's integers."""
     return quantize(batch, layers[0].input_scale, config.act_bits)
 

@@ -121,7 +121,10 @@ def compile_network(
 
         stage("calibrate")
         ranges, folded = measure(network.layers, batch, headroom)
-        log.add("network", folded if network.run is None else network.run(batch))
+        original = folded if network.run is None else network.run(batch)
+        if not np.isfinite(original).all():
+            raise UserError("the network's own outputs on the calibration samples are not finite")
+        log.add("network", original)
         log.add("folded", folded, _notes_of_folding(network))
 
         stage("recover shared weights")
@@ -148,9 +151,9 @@ def compile_network(
 
 @contextmanager
 def _stages(progress: bool) -> Iterator[tqdm]:
-    """On a terminal, a line with the step at work, samples done if it counts them, and the time."""
-    form = "{desc} {n_fmt} [{elapsed}]"
-    with tqdm(bar_format=form, leave=False, disable=None if progress else True) as bar:
+    """On a terminal, a line with the step at work and the time since the beginning."""
+    hidden = None if progress else True
+    with tqdm(bar_format="{desc} [{elapsed}]", leave=False, disable=hidden) as bar:
         yield bar
 
 

@@ -108,7 +108,7 @@ class _Walk:
     def flatten(self, node: Node) -> None:
         before, after = _shape(node.args[0]), _shape(node)
         # Sizes may be symbols, and comparing symbols would constrain them: compare their names.
-        if not after or str(before[0]) != str(after[0]):
+        if [str(size) for size in before[:1]] != [str(size) for size in after[:1]]:
             raise UserError(
                 f"{_place(node)}: {node.target} from {before} to {after} mixes samples; "
                 "only flattening within each sample is supported"

@@ -25,7 +25,11 @@ def weights(model: nn.Module, layers: Iterable[str] | None = None) -> dict[str, 
     UserError
         If a layer does not exist or has no weight, or a weight is NaN or infinite.
     """
-    found = {n: m.weight for n, m in model.named_modules() if isinstance(m, WEIGHTED)}
+    found = {
+        name: layer.weight
+        for name, layer in model.named_modules()
+        if isinstance(layer, WEIGHTED) and isinstance(layer.weight, nn.Parameter)
+    }
     chosen = list(found) if layers is None else list(layers)
     if not found:
         raise UserError("the network has no Linear and no convolution to compress")

@@ -1,4 +1,4 @@
-"""Random components that use every operator and every statement that Amaranth has, for tests of emission."""
+"""Random components that use every operator and statement of Amaranth, to test emission."""
 
 import random
 
@@ -105,18 +105,21 @@ class RandomLogic(wiring.Component):
         operators = [
             lambda: a + b, lambda: a - b, lambda: a * b, lambda: -a, lambda: ~a, lambda: abs(a),
             lambda: a & b, lambda: a | b, lambda: a ^ b,
-            lambda: a == b, lambda: a != b, lambda: a < b, lambda: a <= b, lambda: a > b, lambda: a >= b,
+            lambda: a == b, lambda: a != b, lambda: a < b, lambda: a <= b,
+            lambda: a > b, lambda: a >= b,
             lambda: a << b.as_unsigned()[:2], lambda: a >> b.as_unsigned()[:3],
             lambda: a << 2, lambda: a >> 1, lambda: a.as_signed(), lambda: a.as_unsigned(),
             lambda: a.any(), lambda: a.all(), lambda: a.xor(), lambda: a.bool(),
             lambda: Cat(a, b), lambda: Cat(b, a, b)[: len(a) + 2], lambda: a.replicate(2),
-            lambda: a[self.random.randrange(len(a)) :], lambda: a[: self.random.randrange(len(a)) + 1],
+            lambda: a[self.random.randrange(len(a)) :],
+            lambda: a[: self.random.randrange(len(a)) + 1],
             lambda: Mux(a, b, self._value(1)), lambda: Mux(self._value(1).any(), a, b),
             lambda: a.bit_select(b.as_unsigned(), min(2, len(a))),
             lambda: a.word_select(b.as_unsigned()[:2], min(3, len(a))),
             lambda: a.as_unsigned() // b.as_unsigned(), lambda: a.as_unsigned() % b.as_unsigned(),
             lambda: a.matches(self.random.randrange(1 << min(3, len(a) - 1))) if len(a) > 1 else ~a,
-            lambda: a.rotate_left(1), lambda: a.shift_right(1), lambda: a == 0, lambda: a >= 0, lambda: a + 1,
+            lambda: a.rotate_left(1), lambda: a.shift_right(1),
+            lambda: a == 0, lambda: a >= 0, lambda: a + 1,
         ]  # fmt: skip
         result = Value.cast(self.random.choice(operators)())
         return result if len(result) else a

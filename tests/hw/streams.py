@@ -14,12 +14,15 @@ import numpy as np
 import pytest
 from amaranth import ClockDomain, Module, Value
 from amaranth.lib import data, stream, wiring
-from amaranth.sim import Simulator, SimulatorContext
+from amaranth.sim import Simulator
 
 PERIOD = 1e-6
 """Of the clock, in seconds of the simulation; any would do."""
 
-Testbench = Callable[[SimulatorContext], Awaitable[Any]]
+Context = Any
+"""Amaranth's ``SimulatorContext``; its own types leave out that ``tick()`` needs no domain."""
+
+Testbench = Callable[[Context], Awaitable[Any]]
 Pace = Callable[[], bool]
 """Asked once in every cycle: is this side of the stream willing?"""
 
@@ -63,7 +66,7 @@ def plain(value: Any) -> Any:
 
 
 async def send(
-    ctx: SimulatorContext, port: stream.Interface, payloads: Iterable, pace: Pace = steady
+    ctx: Context, port: stream.Interface, payloads: Iterable, pace: Pace = steady
 ) -> list[int]:
     """Put payloads on a stream, in order; returns the cycles of the transfers, from the call."""
     sent, cycle = [], 0
@@ -83,7 +86,7 @@ async def send(
 
 
 async def receive(
-    ctx: SimulatorContext, port: stream.Interface, count: int, pace: Pace = steady
+    ctx: Context, port: stream.Interface, count: int, pace: Pace = steady
 ) -> list[Taken]:
     """Take ``count`` payloads off a stream. Cycles count from the call."""
     taken: list[Taken] = []
@@ -115,7 +118,7 @@ def receiver(port: stream.Interface, count: int, pace: Pace = steady) -> Testben
 def watcher(port: stream.Interface, name: str = "stream") -> Testbench:
     """A testbench that fails if ``valid`` falls, or the payload changes, before ``ready``."""
 
-    async def watch(ctx: SimulatorContext) -> None:
+    async def watch(ctx: Context) -> None:
         offered = None
         seen = ctx.tick().sample(port.valid, port.ready, Value.cast(port.payload))
         async for _, reset, valid, ready, payload in seen:
@@ -130,16 +133,14 @@ def watcher(port: stream.Interface, name: str = "stream") -> Testbench:
 def recorder(into: list[tuple], *values: Any) -> Testbench:
     """A testbench, for the background, that appends a tuple of samples in every cycle."""
 
-    async def record(ctx: SimulatorContext) -> None:
+    async def record(ctx: Context) -> None:
         async for _, _, *samples in ctx.tick().sample(*values):
             into.append(tuple(plain(sample) for sample in samples))
 
     return record
 
 
-async def write_words(
-    ctx: SimulatorContext, port: wiring.PureInterface, words: Iterable[int], first: int = 0
-) -> None:
+async def write_words(ctx: Context, port: Any, words: Iterable[int], first: int = 0) -> None:
     """Write words through a :class:`hw.eie.payloads.MemoryWrite`, from address ``first`` on."""
     ctx.set(port.enable, 1)
     for address, word in enumerate(words, first):
@@ -200,12 +201,12 @@ def simulate(
     results: list[Any] = [None] * len(testbenches)
 
     def keep(index: int, testbench: Testbench) -> Callable:
-        async def run(ctx: SimulatorContext) -> None:
+        async def run(ctx: Context) -> None:
             results[index] = await testbench(ctx)
 
         return run
 
-    async def guard(ctx: SimulatorContext) -> None:
+    async def guard(ctx: Context) -> None:
         await ctx.delay(limit * PERIOD)
         raise AssertionError(f"testbenches have not ended after {limit} cycles")
 
@@ -233,7 +234,7 @@ def play(
         Cycles to go on afterwards with the last inputs.
     """
 
-    async def testbench(ctx: SimulatorContext) -> list[tuple]:
+    async def testbench(ctx: Context) -> list[tuple]:
         sampled = []
         tick = ctx.tick().sample(*(attrgetter(path)(dut) for path in outputs))
         for step in [*steps, *[{}] * tail]:

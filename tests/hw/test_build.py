@@ -1,4 +1,4 @@
-"""``python -m hw.build``: what the folder holds, that it is whole or absent, and what it refuses."""
+"""``python -m hw.build``: what the folder holds, that it is whole or absent, what is refused."""
 
 import hashlib
 import json
@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from hw.build import build, default_name, main
-from hw.emit import emit
 from spec.eie.config import PRESETS, EieConfig, preset
 from spec.errors import UserError
-from tests.hw.tools import difference, lint, yosys
+from tests.hw.tools import lint, yosys
 from tests.tiers import ROOT
 
 TINY = preset("tiny", pes=2)
@@ -73,19 +72,6 @@ def test_it_is_the_same_in_every_process(tmp_path):
         subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
     assert contents(folders[0]) == contents(folders[1])
     assert not any(str(ROOT).encode() in data for data in contents(folders[0]).values())
-
-
-@pytest.mark.unit
-def test_the_pe_is_the_same_whatever_their_number():
-    two, five = (emit_array(preset("tiny", pes=pes)) for pes in (3, 4))
-    assert two["eie_pe.v"] == five["eie_pe.v"]
-    assert set(two) == set(five)
-
-
-def emit_array(config: EieConfig) -> dict[str, str]:
-    from hw.eie.array import EieArray
-
-    return emit(EieArray(config), "eie_array")
 
 
 # Folders --------------------------------------------------------------------------------------

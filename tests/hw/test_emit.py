@@ -1,5 +1,5 @@
 # amaranth: UnusedElaboratable=no
-"""Emission: each module once, readable, the same every time, and nothing but what Amaranth meant."""
+"""Emission: each module once, readable, the same every time, and what Amaranth meant."""
 
 import os
 import re
@@ -16,6 +16,7 @@ from hw.emit import Placed, emission, emit
 from tests.hw.random_logic import RandomLogic
 from tests.hw.tools import difference, lint, write_files, yosys
 from tests.hw.toy import ToyAdder, ToyArray, ToyUnit
+from tests.tiers import ROOT
 
 FILES = ["toy_array.v", "toy_ram_32x16.v", "toy_unit.v", "toy_unit__adder.v", "toy_unit__queue.v"]
 
@@ -89,7 +90,7 @@ def test_it_is_the_same_in_every_process():
     digests = {
         subprocess.run(
             [sys.executable, "-c", script],
-            env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": os.getcwd()},
+            env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
             capture_output=True,
             text=True,
             check=True,

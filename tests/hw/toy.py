@@ -1,7 +1,7 @@
-"""A toy machine for the tests of emission: it has every construct that the engines use, and little else.
+"""A toy machine for the tests of emission: every construct that the engines use, and little else.
 
-``ToyArray(units)`` broadcasts a stream of words to its units; each keeps what it hears in a queue, adds it to
-an accumulator in a memory, and answers reads.
+``ToyArray(units)`` broadcasts a stream of words to its units; each keeps what it hears in a queue,
+adds it to an accumulator in a memory, and answers reads.
 """
 
 from amaranth import Array, Cat, Module, Mux, Signal, signed
@@ -11,10 +11,7 @@ from amaranth.lib.wiring import In, Out
 from hw.emit import Placed
 from hw.memory import Ram
 
-
-class Word(data.Struct):
-    value: signed(8)
-    address: 5
+Word = data.StructLayout({"value": signed(8), "address": 5})
 
 
 class ToyAdder(wiring.Component):

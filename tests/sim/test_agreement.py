@@ -11,17 +11,20 @@ from sw.host.device import Device
 from sw.host.golden import GoldenDevice
 from tests.programs import DENSITIES, random_acts, random_case, random_config, random_program
 
+ROOM = {"rows": 64, "act_rows": 96, "entries": 16384, "columns": 512, "biases": 128}
+"""Memories that hold every program below on every machine."""
+
 CONFIGS = {
-    "one PE": preset("tiny", pes=1, rows=64, act_rows=64, queue_depth=1),
-    "two PEs, shallow": preset("tiny", pes=2, rows=32, act_rows=32, queue_depth=1, ahead_depth=1),
+    "one PE": preset("tiny", **ROOM | {"pes": 1, "rows": 96, "queue_depth": 1}),
+    "two PEs, shallow": preset("tiny", **ROOM, pes=2, queue_depth=1, ahead_depth=1),
     "three PEs, wide entries": preset(
-        "tiny", pes=3, rows=32, act_rows=32, code_bits=5, run_bits=3, line_bits=64, queue_depth=3
+        "tiny", **ROOM, pes=3, code_bits=5, run_bits=3, line_bits=64, queue_depth=3
     ),
     "eight PEs, narrow numbers": preset(
-        "tiny", pes=8, act_bits=8, weight_bits=6, acc_bits=24, multiplier_bits=8, run_bits=2
+        "tiny", **ROOM, pes=8, act_bits=8, weight_bits=6, acc_bits=24, multiplier_bits=8, run_bits=2
     ),
-    "published, eight PEs": preset("isca16", pes=8, rows=16, act_rows=16, entries=512, columns=512),
-    "default, five PEs": preset("default", pes=5, rows=32, act_rows=32, entries=1024, columns=512),
+    "published, eight PEs": preset("isca16", **ROOM, pes=8),
+    "default, five PEs": preset("default", **ROOM, pes=5),
 }
 """Small machines that differ in everything; each is built once per session."""
 
@@ -46,7 +49,7 @@ def assert_agrees(device: Device, program: Program, batch: np.ndarray) -> None:
 @pytest.mark.flow
 @pytest.mark.parametrize("trial", range(30))
 def test_pysim_agrees_on_anything(rng: np.random.Generator, trial: int) -> None:
-    case = random_case(rng, random_config(rng))
+    case = random_case(rng, random_config(rng), images=1 + trial % 2, largest=24)
     device = open_device("pysim", case.config)
     assert_agrees(device, case.program, case.batch)
     device.close()
@@ -67,7 +70,9 @@ def native(request: pytest.FixtureRequest, config: EieConfig):
 
 @pytest.mark.verilator
 @pytest.mark.parametrize("density", DENSITIES)
-def test_native_agrees_at_every_density(native: Device, rng: np.random.Generator, density: float) -> None:
+def test_native_agrees_at_every_density(
+    native: Device, rng: np.random.Generator, density: float
+) -> None:
     config = native.config
     largest = min(config.acts, config.rows * config.pes, 90)
     program = random_program(rng, config, [largest, largest // 2 + 1, largest], density=density)

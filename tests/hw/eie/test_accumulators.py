@@ -24,7 +24,7 @@ def test_against_an_array(rows: int, rng: np.random.Generator) -> None:
         for _ in range(rng.integers(1, 12)):
             first, second = rng.random(2) < 0.7
             read, write = (int(row) for row in rng.integers(0, rows, 2))
-            value = int(rng.choice([low, high, rng.integers(low, high)]))
+            value = [low, high, int(rng.integers(low, high))][rng.integers(3)]
             steps.append(
                 {
                     "mac_read.enable": by_mac and first,

@@ -4,54 +4,44 @@ from itertools import product
 
 import numpy as np
 import pytest
-from amaranth import Value
+from amaranth import ClockDomain
 
+from hw.eie.array import EieArray
 from spec.eie.config import EieConfig, preset
 from spec.eie.counters import ARRAY_COUNTERS
-from spec.eie.iomap import Error, Memory, pack_reads
+from spec.eie.iomap import Error, Memory
 from spec.eie.program import Layer, Program, Slice
-from tests.hw.eie.array_bench import ArrayBench, Job
+from tests.hw.eie.machine import CONFIGS, SMALL, Machine, random_machine
+from tests.hw.streams import simulate
 from tests.packing import Builder, Plan
 from tests.programs import random_acts, random_codes, random_program
 
 pytestmark = pytest.mark.unit
 
-SMALL = {"pes": 3, "rows": 8, "act_rows": 8, "entries": 256, "columns": 128, "layers": 8}
-CONFIGS = {
-    "ahead": preset("tiny", **SMALL),
-    "published": preset("tiny", **SMALL, ahead_depth=0, scan_ahead=False, queue_spare=True),
-    "one PE": preset("tiny", **(SMALL | {"pes": 1, "rows": 16, "act_rows": 16}), queue_depth=1),
-}
 
-
-@pytest.fixture(params=CONFIGS)
-def config(request: pytest.FixtureRequest) -> EieConfig:
-    return CONFIGS[request.param]
-
-
-def random_job(rng: np.random.Generator, config: EieConfig, **options) -> Job:
-    """Two layers that fit all of :data:`CONFIGS`."""
-    sizes = [int(size) for size in rng.integers(6, 15, 3)]
-    program = random_program(rng, config, sizes, density=0.5, **options)
-    return Job(program, random_acts(rng, config, 1, sizes[0], density=0.5)[0])
-
-
-def test_tiles_and_gaps(config: EieConfig, rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("name", CONFIGS)
+def test_tiles_and_gaps(name: str, rng: np.random.Generator) -> None:
     """Twice in a row: passes that only add up, or make some of the outputs, anywhere in memory."""
-    bench = ArrayBench(config)
-    job = random_job(rng, config, tiles=(2, 2), gaps=True)
+    machine = random_machine(rng, CONFIGS[name], tiles=(2, 2), gaps=True)
+    machine.assert_right()
+    machine.assert_right()
 
-    async def testbench(ctx) -> None:
-        await bench.load(ctx, job.segment)
-        for counters in (False, True):
-            await job.assert_right(bench, ctx, counters=counters)
 
-    bench.simulate(testbench)
+def test_sums_stay_from_run_to_run(rng: np.random.Generator) -> None:
+    """A layer over several segments: runs without drain, other weights, then a run with it."""
+    config = CONFIGS["ahead"]
+    program = random_program(rng, config, [18, 20], density=0.5, tiles=(1, 3), segments=True)
+    drains = [segment.passes[0].descriptor.drain for segment in program.segments]
+    assert drains == [False, False, True]
+    Machine(program, random_acts(rng, config, 1, 18, density=0.6)[0]).assert_right()
+
+
+CHAINS = preset("tiny", **(SMALL | {"pes": 2, "act_rows": 5, "line_bits": 16}))
 
 
 def chain(
     rng: np.random.Generator, config: EieConfig, drains: tuple[bool, ...], swaps: tuple[bool, ...]
-) -> Job:
+) -> Machine:
     """Passes from anywhere in the source half to anywhere in the other, which is read whole.
 
     A pass without drain leaves its sums to the next, whose rows may be more or fewer.
@@ -75,153 +65,94 @@ def chain(
     layer = Layer(name="chain", inputs=whole, outputs=whole, relu=False, weights=0, **scales)
     segment = builder.segment(book[None], span, span)
     program = Program(config=config, layers=(layer,), segments=(segment,))
-    return Job(program, random_acts(rng, config, 1, whole, density=0.7)[0])
-
-
-CHAINS = preset("tiny", **(SMALL | {"pes": 2, "act_rows": 5, "line_bits": 16}))
+    # Ragged traffic of the host, beside: it must make no difference.
+    return Machine(program, random_acts(rng, config, 1, whole, density=0.7)[0], ragged=1)
 
 
 @pytest.mark.parametrize("swaps", list(product((False, True), repeat=2)))
 def test_swaps_and_bases(swaps: tuple[bool, ...], rng: np.random.Generator) -> None:
     """Swap or not after each of three passes, from and to random rows, drained or summed."""
     drains = [(True, True, True), (False, True, True)][sum(swaps) % 2]
-    assert_chain(CHAINS, chain(rng, CHAINS, drains, (*swaps, bool(rng.integers(2)))))
-
-
-def assert_chain(config: EieConfig, job: Job) -> None:
-    """Run a job on a store that is zero, as the model's is."""
-    bench = ArrayBench(config)
-
-    async def testbench(ctx) -> None:
-        await bench.load(ctx, job.segment)
-        await job.assert_right(bench, ctx)
-
-    bench.simulate(testbench)
-
-
-def test_sums_stay_from_run_to_run(rng: np.random.Generator) -> None:
-    """A layer over several segments: runs without drain, other weights, then a run with it."""
-    config = CONFIGS["ahead"]
-    program = random_program(rng, config, [18, 20], density=0.5, tiles=(1, 3), segments=True)
-    acts = random_acts(rng, config, 1, 18, density=0.6)[0]
-    outputs = Job(program, acts).outputs
-    assert [len(segment.passes) for segment in program.segments] == [1, 1, 1]
-    bench = ArrayBench(config)
-
-    async def testbench(ctx) -> list[int]:
-        for segment in program.segments:
-            await bench.load(ctx, segment)
-            assert segment.feed is not None
-            first, count = segment.feed.first, segment.feed.count
-            await bench.feed(ctx, acts[first : first + count])
-            assert (await bench.run(ctx)).error == Error.NONE
-        return (await bench.fetch(ctx, program.segments[-1], 20)).tolist()
-
-    assert bench.simulate(testbench) == [outputs]
+    chain(rng, CHAINS, drains, (*swaps, bool(rng.integers(2)))).assert_right()
 
 
 def test_the_host_waits_for_a_run(rng: np.random.Generator) -> None:
-    """A read asked for during a run is answered behind it, with its result; so is a write."""
-    config = CONFIGS["ahead"]
-    bench = ArrayBench(config)
-    job = random_job(rng, config)
-    array = bench.array
+    """A read asked for during a run is answered with its result; a write does not disturb it."""
+    machine = random_machine(rng, CONFIGS["ahead"])
+    machine.assert_right()
+    right = machine.result().tolist()
 
-    async def testbench(ctx) -> None:
-        await bench.load(ctx, job.segment)
-        await bench.feed(ctx, job.acts)
-        address = job.segment.final_half << config.act_row_bits
-        request = int(pack_reads(config, Memory.ACTIVATIONS, 0, address)[0])
-        await bench.start(ctx)
-        ctx.set(Value.cast(array.read.payload), request)
-        ctx.set(array.read.valid, 1)
-        ctx.set(array.data.ready, 1)
-        cycles = 0
-        taken = False
-        while not taken:
-            _, _, taken, busy, valid = await ctx.tick().sample(
-                array.read.ready, array.busy, array.data.valid
-            )
-            assert not (taken and busy)
-            assert not valid
-            cycles += 1
-        ctx.set(array.read.valid, 0)
-        # Counters are saved in the first cycle of I/O mode.
-        assert cycles == job.cycles + 2
-        (word,) = await ctx.tick().sample(array.data.payload).until(array.data.valid)
-        assert word == job.outputs[0] & (1 << config.act_bits) - 1
+    machine.feed(machine.acts)
+    machine.run_until(1)
+    assert machine.result().tolist() == right
 
-        # What the first layer leaves for the second is overwritten, but not before the end.
-        await bench.feed(ctx, job.acts)
-        await bench.start(ctx)
-        rows = 1 << config.act_row_bits | np.arange(config.act_rows)
-        await bench.write(ctx, Memory.ACTIVATIONS, 0, rows, 0)
-        assert not ctx.get(array.busy)
-        assert (await bench.fetch(ctx, job.segment, len(job.outputs))).tolist() == job.outputs
-        assert not (await bench.read(ctx, Memory.ACTIVATIONS, 0, rows)).any()
-
-    bench.simulate(testbench)
+    # What the first layer leaves for the second is overwritten, but not before the end.
+    machine.feed(machine.acts)
+    machine.run_until(machine.cycles // 2)
+    config = machine.program.config
+    hidden = 1 << config.act_row_bits | np.arange(config.act_rows)
+    machine.port.write(Memory.ACTIVATIONS, np.arange(config.pes)[:, None], hidden, 0)
+    assert machine.result().tolist() == right
+    machine.assert_right()
 
 
 @pytest.mark.parametrize("name", ["ahead", "one PE"])
 def test_reset_in_a_run(name: str, rng: np.random.Generator) -> None:
     """At some moments of every state, see :func:`assert_resets`."""
-    config = CONFIGS[name]
-    job = random_job(rng, config)
-    control, compute, drain = (
-        [counts[ARRAY_COUNTERS.index(name)] for counts in job.in_array]
-        for name in ("control", "compute", "drain")
+    machine = random_machine(rng, CONFIGS[name])
+    first, second = (
+        {name: int(count.array[0, ARRAY_COUNTERS.index(name)]) for name in ARRAY_COUNTERS}
+        for count in machine.golden.counts
     )
-    first = [0, control[0] - 1, control[0], control[0] + compute[0] // 2, control[0] + compute[0]]
-    second = [job.cycles - drain[1], job.cycles - 1]
-    assert_resets(config, job, [*first, *second])
+    computing, draining = first["control"], first["control"] + first["compute"]
+    moments = [1, computing - 1, computing, (computing + draining) // 2, draining]
+    assert_resets(machine, [*moments, first["cycles"], first["cycles"] + second["control"] + 2])
+    assert_resets(machine, [machine.cycles - second["drain"] + 1, machine.cycles - 1])
 
 
-def assert_resets(config: EieConfig, job: Job, moments: list[int]) -> None:
+def assert_resets(machine: Machine, moments: list[int]) -> None:
     """In each of these cycles of a run a reset ends it: I/O mode, no image, no error.
 
     After that a right run follows. The memories keep their words: only what has changed must be
     loaded again.
     """
-    bench = ArrayBench(config)
-
-    async def testbench(ctx) -> None:
-        await bench.load(ctx, job.segment)
-        for moment in moments:
-            await bench.arm(ctx, job.segment)
-            await bench.feed(ctx, job.acts)
-            await bench.start(ctx)
-            for _ in range(moment):
-                await ctx.tick()
-            assert ctx.get(bench.array.busy)
-            await bench.reset(ctx)
-            assert ctx.get(bench.array.error) == Error.NONE
-
-            await bench.start(ctx)
-            assert not ctx.get(bench.array.busy)
-            assert ctx.get(bench.array.error) == Error.NO_IMAGE
-            await bench.arm(ctx, job.segment)
-            await job.assert_right(bench, ctx, counters=moment == moments[-1])
-        await bench.load(ctx, job.segment)
-        await job.assert_right(bench, ctx)
-
-    bench.simulate(testbench)
+    machine.assert_right()
+    for moment in moments:
+        machine.feed(machine.acts)
+        machine.run_until(moment)
+        machine.port.reset()
+        assert machine.run() == (0, Error.NO_IMAGE)
+        machine.arm()
+        machine.assert_right()
 
 
-def test_reset_while_answering(rng: np.random.Generator) -> None:
-    """An answer that nobody has taken is gone; a reset while sums are cleared begins that again."""
+def test_reset_before_a_full_load(rng: np.random.Generator) -> None:
+    """A run is cut short, another program loaded, and run."""
+    config = CONFIGS["published"]
+    machine = random_machine(rng, config)
+    machine.assert_right()
+    machine.run_until(machine.cycles // 2)
+    other = random_machine(rng, config)
+    other.port, other.device = machine.port, machine.device
+    other.device.load(other.program)
+    other.assert_right()
+
+
+def test_reset_while_answering() -> None:
+    """An answer that nobody took is gone; a reset while sums are cleared begins that again."""
     config = CONFIGS["ahead"]
-    bench = ArrayBench(config)
-    array = bench.array
+    array, domain = EieArray(config), ClockDomain("sync")
 
     async def testbench(ctx) -> None:
+        await ctx.tick().repeat(config.rows)
         ctx.set(array.read.valid, 1)
-        await ctx.tick().until(array.data.valid)
+        while not ctx.get(array.data.valid):
+            await ctx.tick()
         ctx.set(array.read.valid, 0)
         for _ in range(2):
-            ctx.set(bench.domain.rst, 1)
+            ctx.set(domain.rst, 1)
             await ctx.tick()
-            ctx.set(bench.domain.rst, 0)
+            ctx.set(domain.rst, 0)
             assert not ctx.get(array.data.valid)
             for _ in range(config.rows - 1):
                 await ctx.tick()
@@ -229,4 +160,4 @@ def test_reset_while_answering(rng: np.random.Generator) -> None:
         await ctx.tick()
         assert not ctx.get(array.busy)
 
-    bench.simulate(testbench)
+    simulate(array, testbench, domain=domain)

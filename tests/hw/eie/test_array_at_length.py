@@ -3,14 +3,8 @@
 import numpy as np
 import pytest
 
-from tests.hw.eie.test_array import (
-    CHAINS,
-    CONFIGS,
-    assert_chain,
-    assert_resets,
-    chain,
-    random_job,
-)
+from tests.hw.eie.machine import CONFIGS, random_machine
+from tests.hw.eie.test_array import CHAINS, assert_resets, chain
 from tests.hw.eie.test_array_errors import assert_survives_rubbish
 
 pytestmark = pytest.mark.flow
@@ -19,8 +13,8 @@ pytestmark = pytest.mark.flow
 @pytest.mark.parametrize("name", ["ahead", "published"])
 def test_reset_in_every_cycle(name: str, rng: np.random.Generator) -> None:
     """Of a run of two layers."""
-    job = random_job(rng, CONFIGS[name])
-    assert_resets(CONFIGS[name], job, list(range(job.cycles)))
+    machine = random_machine(rng, CONFIGS[name])
+    assert_resets(machine, list(range(1, machine.cycles)))
 
 
 @pytest.mark.parametrize("trial", range(12))
@@ -29,7 +23,7 @@ def test_chains(trial: int, rng: np.random.Generator) -> None:
     passes = int(rng.integers(2, 7))
     drains = (*(bool(drain) for drain in rng.random(passes - 1) < 0.6), True)
     swaps = tuple(bool(swap) for swap in rng.random(passes) < 0.5)
-    assert_chain(CHAINS, chain(rng, CHAINS, drains, swaps))
+    chain(rng, CHAINS, drains, swaps).assert_right()
 
 
 @pytest.mark.parametrize("trial", range(8))

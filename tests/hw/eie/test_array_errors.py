@@ -7,29 +7,15 @@ import numpy as np
 import pytest
 
 from spec.eie.config import EieConfig
-from spec.eie.iomap import Error, Memory
+from spec.eie.iomap import Error, Memory, descriptor_word_bits
 from spec.eie.program import Segment
-from tests.hw.eie.array_bench import ArrayBench, Job
-from tests.hw.eie.test_array import CONFIGS, random_job
+from tests.hw.eie.machine import CONFIGS, Machine, random_machine
 
 pytestmark = pytest.mark.unit
 
 
-@pytest.fixture(params=["ahead", "published"])
-def config(request: pytest.FixtureRequest) -> EieConfig:
-    return CONFIGS[request.param]
-
-
-def padded_job(rng: np.random.Generator, config: EieConfig) -> Job:
-    """A job whose inputs do not fill the last row of activations; all activations are non-zero."""
-    while True:
-        job = random_job(rng, config)
-        if job.program.inputs % config.pes:
-            return Job(job.program, np.where(job.acts == 0, 1, job.acts))
-
-
 class Mistake(NamedTuple):
-    """What is wrong with a job, and what the array says to it."""
+    """What is wrong with a program or its input, and what the array says to it."""
 
     name: str
     segment: Segment
@@ -37,10 +23,10 @@ class Mistake(NamedTuple):
     code: Error
 
 
-def mistakes(rng: np.random.Generator, config: EieConfig, job: Job) -> list[Mistake]:
+def mistakes(rng: np.random.Generator, machine: Machine) -> list[Mistake]:
     """One of every kind, somewhere."""
-    right, acts = job.segment, job.acts
-    pe, column = int(rng.integers(config.pes)), int(rng.integers(1, job.program.inputs))
+    config, right, acts = machine.program.config, machine.segment, machine.acts
+    pe, column = int(rng.integers(config.pes)), int(rng.integers(1, machine.program.inputs))
     behind, backwards = right.pointers.copy(), right.pointers.copy()
     behind[pe, column] = config.entries + 1
     backwards[pe, column - 1] = backwards[pe, column] + 1
@@ -48,127 +34,114 @@ def mistakes(rng: np.random.Generator, config: EieConfig, job: Job) -> list[Mist
     longest = config.longest_run << config.code_bits
     places = range(0, config.entries_per_line * config.entry_bits, config.entry_bits)
     lines[pe] |= np.uint64(sum(longest << place for place in places))
-    everything = replace(with_rows(right, 0, 0), pointers=np.full_like(behind, 0))
-    everything.pointers[:, 0] = config.entries + 1
+    everything = np.zeros_like(behind)
+    everything[:, 0] = config.entries + 1
+    too_many = np.append(acts, -1)
     return [
-        Mistake("non-zero behind the last column", right, np.append(acts, -1), Error.COLUMN),
+        Mistake("non-zero behind the last column", right, too_many, Error.COLUMN),
         Mistake("entry behind the first pass's rows", with_rows(right, 0), acts, Error.ROW),
         Mistake("entry behind the second pass's rows", with_rows(right, 1), acts, Error.ROW),
         Mistake("longest runs only", replace(right, lines=lines), acts, Error.ROW),
         Mistake("column behind the memory", replace(right, pointers=behind), acts, Error.POINTER),
         Mistake("column backwards", replace(right, pointers=backwards), acts, Error.POINTER),
-        Mistake("pointers first, then others", everything, np.append(acts, -1), Error.POINTER),
+        Mistake("first of many", replace(right, pointers=everything), too_many, Error.POINTER),
     ]
 
 
-def with_rows(segment: Segment, number: int, rows: int | None = None) -> Segment:
-    """The segment with fewer rows in one pass: one less unless ``rows`` says how many."""
+def with_rows(segment: Segment, number: int) -> Segment:
+    """The segment with a row less in one pass."""
     passes = list(segment.passes)
     descriptor = passes[number].descriptor
-    descriptor = replace(descriptor, rows=descriptor.rows - 1 if rows is None else rows)
+    descriptor = replace(descriptor, rows=descriptor.rows - 1)
     passes[number] = replace(passes[number], descriptor=descriptor)
     return replace(segment, passes=tuple(passes))
 
 
-def test_mistakes(config: EieConfig, rng: np.random.Generator) -> None:
+def change(machine: Machine, loaded: Segment, segment: Segment) -> None:
+    """Write the memories in which a segment is not the one that is loaded."""
+    for memory in (Memory.POINTERS, Memory.LINES):
+        words = getattr(segment, memory.name.lower())
+        if words is not getattr(loaded, memory.name.lower()):
+            machine.write(memory, words)
+    config = machine.program.config
+    for number, step in enumerate(segment.passes):
+        for index, word in enumerate(step.descriptor.pack(config)):
+            address = number << descriptor_word_bits(config) | index
+            machine.port.write(Memory.DESCRIPTORS, 0, address, word)
+
+
+@pytest.mark.parametrize("name", ["ahead", "published"])
+def test_mistakes(name: str, rng: np.random.Generator) -> None:
     """Each has its code, twice in a row; what is right then runs, and counts, without a reset."""
-    bench = ArrayBench(config)
-    job = padded_job(rng, config)
-
-    async def testbench(ctx) -> None:
-        await bench.load(ctx, job.segment)
-        for mistake in mistakes(rng, config, job):
-            await bench.load(ctx, mistake.segment, job.segment)
-            for _ in range(2):
-                await bench.feed(ctx, mistake.acts)
-                assert (await bench.run(ctx)).error == mistake.code, mistake.name
-            await bench.load(ctx, job.segment, mistake.segment)
-            await job.assert_right(bench, ctx)
-
-    bench.simulate(testbench)
+    machine = random_machine(rng, CONFIGS[name], full=True)
+    machine.assert_right()
+    for mistake in mistakes(rng, machine):
+        change(machine, machine.segment, mistake.segment)
+        for _ in range(2):
+            machine.feed(mistake.acts)
+            assert machine.run()[1] == mistake.code, mistake.name
+        change(machine, mistake.segment, machine.segment)
+        machine.assert_right()
 
 
 def test_start_before_an_image(rng: np.random.Generator) -> None:
     """NO_IMAGE, and not busy; also when all but the number of passes has been written."""
-    config = CONFIGS["ahead"]
-    job = random_job(rng, config)
-    bench = ArrayBench(config)
-
-    async def refused(ctx) -> None:
-        await bench.start(ctx)
-        for _ in range(3):
-            assert (ctx.get(bench.array.busy), ctx.get(bench.array.error)) == (0, Error.NO_IMAGE)
-            await ctx.tick()
-
-    async def testbench(ctx) -> None:
-        await refused(ctx)
-        await bench.load(ctx, job.segment)
-        await bench.write(ctx, Memory.CONTROL, 0, 0, 0)
-        await refused(ctx)
-        await bench.arm(ctx, job.segment)
-        await job.assert_right(bench, ctx)
-
-    bench.simulate(testbench)
+    machine = random_machine(rng, CONFIGS["ahead"])
+    assert machine.run() == (0, Error.NO_IMAGE)
+    assert machine.run() == (0, Error.NO_IMAGE)
+    machine.assert_right()
+    machine.arm(0)
+    assert machine.run() == (0, Error.NO_IMAGE)
+    machine.arm()
+    machine.assert_right()
 
 
 def test_refused_start_keeps_the_error(rng: np.random.Generator) -> None:
     """The first error stays until a start is accepted."""
-    config = CONFIGS["ahead"]
-    job = padded_job(rng, config)
-    bench = ArrayBench(config)
-
-    async def testbench(ctx) -> None:
-        await bench.load(ctx, job.segment)
-        await bench.feed(ctx, np.append(job.acts, -1))
-        await bench.run(ctx)
-        await bench.write(ctx, Memory.CONTROL, 0, 0, 0)
-        await bench.start(ctx)
-        assert (ctx.get(bench.array.busy), ctx.get(bench.array.error)) == (0, Error.COLUMN)
-
-    bench.simulate(testbench)
+    machine = random_machine(rng, CONFIGS["ahead"], full=True)
+    machine.assert_right()
+    machine.feed(np.append(machine.acts, -1))
+    assert machine.run()[1] == Error.COLUMN
+    machine.arm(0)
+    assert machine.run() == (0, Error.COLUMN)
 
 
 def test_second_start(rng: np.random.Generator) -> None:
-    """BUSY, in any cycle; outputs, cycles and counters are those of an undisturbed run."""
-    config = CONFIGS["ahead"]
-    job = random_job(rng, config)
-    bench = ArrayBench(config)
-
-    async def testbench(ctx) -> None:
-        await bench.load(ctx, job.segment)
-        for starts in [(0,), (3, 4, int(rng.integers(5, job.cycles - 1))), (job.cycles - 1,)]:
-            await job.assert_right(bench, ctx, error=Error.BUSY, starts=starts)
-        await job.assert_right(bench, ctx, counters=False)
-
-    bench.simulate(testbench)
+    """BUSY, in any cycle; outputs and cycles are those of an undisturbed run."""
+    machine = random_machine(rng, CONFIGS["ahead"])
+    machine.assert_right()
+    right = machine.result().tolist()
+    for moment in (1, *rng.integers(2, machine.cycles - 1, 3).tolist(), machine.cycles - 1):
+        machine.feed(machine.acts)
+        machine.run_until(moment)
+        # The port pulses start, which takes a cycle, and waits for the end.
+        rest, code = machine.run()
+        assert (moment + 1 + rest, code) == (machine.cycles, Error.BUSY)
+        assert machine.result().tolist() == right
+    machine.assert_right()
 
 
 def assert_survives_rubbish(config: EieConfig, rng: np.random.Generator) -> None:
     """Random pointers, lines, activations, or all of them: a run ends, and a right one follows."""
-    job = random_job(rng, config)
-    drawn = {
-        "pointers": rng.integers(0, config.entries // 4, job.segment.pointers.shape),
-        "lines": rng.integers(
-            0, 1 << config.line_bits, job.segment.lines.shape, dtype=np.uint64, endpoint=False
-        ),
-        "acts": rng.integers(-3, 4, config.acts),
+    machine = random_machine(rng, config)
+    machine.assert_right()
+    segment = machine.segment
+    rubbish = {
+        Memory.POINTERS: rng.integers(0, config.entries // 4, segment.pointers.shape),
+        Memory.LINES: rng.integers(0, 1 << config.line_bits, segment.lines.shape, np.uint64),
+        Memory.ACTIVATIONS: rng.integers(0, 9, (config.pes, config.act_rows)),
     }
-    chosen = list(drawn) if rng.random() < 0.3 else [str(rng.choice(list(drawn)))]
-    words = {name: drawn[name] for name in chosen}
-    acts = words.pop("acts", job.acts)
-    bench = ArrayBench(config)
-
-    async def testbench(ctx) -> None:
-        await bench.load(ctx, replace(job.segment, **words))
-        await bench.feed(ctx, acts)
-        code = (await bench.run(ctx)).error
-        assert code in (Error.NONE, Error.COLUMN, Error.ROW, Error.POINTER)
-        await bench.load(ctx, job.segment)
-        await job.assert_right(bench, ctx)
-
-    bench.simulate(testbench)
+    chosen = list(rubbish) if rng.random() < 0.3 else [list(rubbish)[rng.integers(3)]]
+    machine.feed(machine.acts)
+    for memory in chosen:
+        machine.write(memory, rubbish[memory])
+    assert machine.run()[1] in (Error.NONE, Error.COLUMN, Error.ROW, Error.POINTER)
+    machine.write(Memory.POINTERS, segment.pointers)
+    machine.write(Memory.LINES, segment.lines)
+    machine.assert_right()
 
 
-def test_rubbish(rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("trial", range(2))
+def test_rubbish(trial: int, rng: np.random.Generator) -> None:
     """See :func:`assert_survives_rubbish`."""
     assert_survives_rubbish(CONFIGS["ahead"], rng)

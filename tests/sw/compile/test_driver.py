@@ -126,6 +126,13 @@ def test_a_captured_network_compiles_too(module, samples):
     assert steps[1].change == 0
 
 
+def test_a_network_that_overflows_its_own_numbers(rng):
+    module = nn.Linear(20, 3).half()
+    module.weight.data[:] = 60000
+    with pytest.raises(UserError, match="own outputs on the calibration samples are not finite"):
+        compile_network(module, np.ones((4, 20)), preset("tiny"))
+
+
 def test_options_that_are_refused(module, samples):
     with pytest.raises(UserError, match="check samples = 0, must be at least 1"):
         compile_network(module, samples, preset("tiny"), check_count=0)

@@ -12,11 +12,11 @@ def tensor(rng: np.random.Generator, *shape: int) -> Tensor:
 
 def two_layers(rng: np.random.Generator) -> nn.Sequential:
     """Layers ``0`` and ``2``, of different scales, with weights from ``rng``."""
-    model = nn.Sequential(nn.Linear(20, 30), nn.ReLU(), nn.Linear(30, 5))
-    for scale, layer in ((1.0, model[0]), (0.3, model[2])):
+    first, second = nn.Linear(20, 30), nn.Linear(30, 5)
+    for scale, layer in ((1.0, first), (0.3, second)):
         layer.weight.data = scale * tensor(rng, *layer.weight.shape)
         layer.bias.data = tensor(rng, *layer.bias.shape)
-    return model
+    return nn.Sequential(first, nn.ReLU(), second)
 
 
 def classes(rng: np.random.Generator, count: int = 200) -> tuple[Tensor, Tensor]:

@@ -30,7 +30,7 @@ def stages(recipe):
 
 def test_keeps_8_percent_of_the_weights(short):
     assert density(short.trained) > 0.99
-    assert 0.0795 < density(short.pruned) <= 0.0805
+    assert 0.079 < density(short.pruned) <= 0.08
     assert density(short.shared) == density(short.pruned)
     for name, weight in weights(short.pruned).items():
         assert torch.equal(weight != 0, short.masks[name])

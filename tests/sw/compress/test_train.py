@@ -27,7 +27,7 @@ def test_learns(rng, optimizer):
 
 @pytest.mark.parametrize("keep", [None, "masks", "shared"])
 def test_the_same_seed_gives_the_same_bits_and_another_one_others(rng, keep):
-    start = nn.Sequential(*two_layers(rng)[:2], nn.Dropout(0.5), nn.Linear(30, 5))
+    start = nn.Sequential(*list(two_layers(rng))[:2], nn.Dropout(0.5), nn.Linear(30, 5))
     images, labels = classes(rng)
 
     def trained(seed):

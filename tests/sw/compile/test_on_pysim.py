@@ -1,0 +1,34 @@
+"""Tiled networks on the array itself: what is fed, fetched and left in the accumulators."""
+
+from contextlib import closing
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sim.devices import open_device
+from spec.eie.config import preset
+from spec.numbers import signed_bounds
+from sw.compile.check import run_integers
+from sw.compile.pack import pack_network
+from sw.compile.tile import tile_network
+from sw.host.compare import first_difference, run_on
+from tests.sw.compile.networks import integer_layers
+
+pytestmark = pytest.mark.flow
+
+
+@pytest.mark.parametrize("act_rows", [3, 5])
+def test_a_network_larger_than_every_memory(rng, act_rows):
+    small = {"rows": 2, "columns": 14, "entries": 18, "biases": 3, "layers": 3, "codebooks": 2}
+    config = replace(preset("tiny"), act_rows=act_rows, **small)
+    layers = integer_layers(rng, config, (18, 10, 7), density=0.5)
+    program = pack_network(layers, tile_network(layers, config), config)
+    assert len(program.segments) > 3
+    batch = rng.integers(*signed_bounds(config.act_bits), (1, 18), endpoint=True)
+    results = []
+    for name in ("golden", "pysim"):
+        with closing(open_device(name, config)) as device:
+            results.append(run_on(device, program, batch))
+    assert first_difference(program, *results) is None
+    np.testing.assert_array_equal(results[1].outputs, run_integers(layers, batch, config))
