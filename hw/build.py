@@ -12,7 +12,8 @@ from hw.eie.array import EieArray
 from hw.emit import emission
 from hw.fusesoc import core_file
 from hw.manifest import FILE, is_ours, manifest, skipstone_version
-from spec.eie.config import PRESETS, EieConfig, preset
+from spec.eie.config import PRESETS, EieConfig
+from spec.eie.options import add_options, config_from
 from spec.errors import UserError, cli
 
 TOP = "eie_array"
@@ -20,12 +21,7 @@ TOP = "eie_array"
 
 def main(argv: Sequence[str] | None = None) -> None:
     arguments = _parser().parse_args(argv)
-    changes = dict(_setting(text) for text in arguments.set)
-    if arguments.pes is not None:
-        pes = _number("--pes", arguments.pes)
-        if changes.setdefault("pes", pes) != pes:
-            raise UserError(f"--pes {pes} contradicts --set pes={changes['pes']}")
-    folder = build(preset(arguments.preset, **changes), arguments.out)
+    folder = build(config_from(arguments), arguments.out)
     if arguments.json:
         print(json.dumps({"folder": str(folder), **json.loads((folder / FILE).read_text())}))
         return
@@ -36,35 +32,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m hw.build", description=__doc__)
-    parser.add_argument("--pes", metavar="N", help="processing elements, 1 to 256")
-    parser.add_argument("--preset", default="default", help=f"one of {', '.join(PRESETS)}")
-    parser.add_argument(
-        "--set",
-        metavar="FIELD=VALUE",
-        action="append",
-        default=[],
-        help="change one field of the configuration; may be given several times",
-    )
+    add_options(parser)
     parser.add_argument("--out", metavar="FOLDER", type=Path, help="default: build/<name>")
     parser.add_argument("--json", action="store_true", help="print the manifest as one object")
     return parser
-
-
-def _number(where: str, text: str) -> int:
-    try:
-        return int(text, 0)
-    except ValueError:
-        raise UserError(f"{where} {text}: expected a whole number") from None
-
-
-def _setting(text: str) -> tuple[str, int | bool]:
-    field, equals, value = text.partition("=")
-    if not equals:
-        raise UserError(f"--set {text}: expected FIELD=VALUE")
-    truths = {"true": True, "false": False}
-    if value.lower() in truths:
-        return field, truths[value.lower()]
-    return field, _number(f"--set {field}:", value)
 
 
 def default_name(config: EieConfig) -> str:

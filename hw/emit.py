@@ -2,130 +2,23 @@
 
 import gc
 import inspect
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
-from amaranth import ClockSignal, Elaboratable, Fragment, Instance, ResetSignal, Value
-from amaranth.back import rtlil as rtlil_backend
-from amaranth.hdl._ir import PortDirection  # the only way to say which ports are outputs
+from amaranth import Elaboratable
 from amaranth.lib import wiring
 
-from hw.verilog import rtlil
+from hw.platform import EmitPlatform, flatten
 from hw.verilog.aliases import Aliases
-from hw.verilog.names import Names, plain, unnumbered
+from hw.verilog.names import Names
+from hw.verilog.naming import CLOCK, RESET, Child, part_of_unit
 from hw.verilog.netlist import Netlist
+from hw.verilog.rtlil import Module
 from hw.verilog.simplify import Simplifier
 from hw.verilog.trim import trim
-from hw.verilog.writer import Child, Writer
-
-CLOCK, RESET = "clk", "rst"
-Ports = dict[str, tuple[Value, PortDirection]]
-"""Ports of a component by flat name."""
-
-
-@dataclass
-class Unit:
-    """A component that becomes a module of its own, together with its own submodules."""
-
-    component: wiring.Component
-    fingerprint: object
-    modules: dict[str, rtlil.Module] = field(default_factory=dict)
-    text: str | None = None
-    """The module, if the component writes it itself."""
-    ports: dict[str, str] = field(default_factory=dict)
-    """Direction of each port."""
-
-
-@dataclass(frozen=True)
-class Port:
-    direction: str
-    width: int
-
-
-@dataclass(frozen=True)
-class Emission:
-    """What emitting a component gave.
-
-    Attributes
-    ----------
-    files : dict
-        Text of each file, by name. Each module is in a file of its own, ``<module>.v``.
-    ports : dict of Port
-        Ports of the top module.
-    latencies : dict
-        Cycles, for each placed module that declares a ``latency``.
-    """
-
-    files: dict[str, str]
-    ports: dict[str, Port]
-    latencies: dict[str, int]
-
-
-class EmitPlatform:
-    """Collects, while components are elaborated, the units that become modules of their own."""
-
-    def __init__(self) -> None:
-        self.units: dict[str, Unit] = {}
-        self._open: list[str] = []
-
-    def instance(self, component: wiring.Component, name: str) -> Instance:
-        """An instance of the module that ``component`` becomes; the first of a name is emitted."""
-        # Equal components beyond the first are never elaborated; that is no mistake.
-        component._MustUse__used = True
-        ports = flatten(component)
-        unit = self.units.get(name) or self.add(component, name)
-        if component is not unit.component and fingerprint(component, ports) != unit.fingerprint:
-            raise ValueError(
-                f"two different components are placed as module {name}: {component!r} differs "
-                f"from {unit.component!r} in its class, its ports or its attributes"
-            )
-        values = {CLOCK: ClockSignal(), RESET: ResetSignal()}
-        values |= {port: value for port, (value, _) in ports.items()}
-        kinds = {"input": "i", "output": "o"}
-        return Instance(
-            name, *((kinds[kind], port, values[port]) for port, kind in unit.ports.items())
-        )
-
-    def add(self, component: wiring.Component, name: str) -> Unit:
-        """Elaborate ``component`` as the module ``name``."""
-        component._MustUse__used = True
-        ports = flatten(component)
-        self._check_names(name, ports)
-        unit = Unit(component, fingerprint(component, ports))
-        if hasattr(component, "verilog"):
-            unit.text = component.verilog(name)
-            found = {CLOCK: "input"} | {port: kind.value for port, (_, kind) in ports.items()}
-        else:
-            self._open.append(name)
-            fragment = Fragment.get(component, self)
-            text, signals = rtlil_backend.convert_fragment(fragment, ports, name, emit_src=False)
-            self._open.pop()
-            unit.modules = rtlil.read(text)
-            found = {port: wire.direction for port, wire in unit.modules[name].ports.items()}
-            _name_states(unit.modules, signals)
-        unit.ports = {port: found[port] for port in (CLOCK, RESET, *ports) if port in found}
-        if set(unit.ports) != set(found):
-            odd = ", ".join(sorted(set(found) - set(unit.ports)))
-            raise ValueError(
-                f"{name}: a unit has one clock {CLOCK} and one reset {RESET}, not {odd}"
-            )
-        self.units[name] = unit
-        return unit
-
-    def _check_names(self, name: str, ports: Ports) -> None:
-        if not name or name != plain(name):
-            raise ValueError(f"module name {name!r} is reserved or not a plain Verilog identifier")
-        if name in self._open:
-            raise ValueError(
-                f"module {name} would contain itself: {' > '.join(self._open)} > {name}"
-            )
-        for port in ports:
-            if port != plain(port) or port in (CLOCK, RESET):
-                raise ValueError(
-                    f"{name}: port {port!r} is reserved or not a plain Verilog identifier"
-                )
+from hw.verilog.writer import Writer
 
 
 class Placed(Elaboratable):
@@ -157,13 +50,29 @@ class Placed(Elaboratable):
         return platform.instance(self.component, self.module_name)
 
 
-def flatten(component: wiring.Component) -> Ports:
-    """The ports of ``component`` by flat name: paths joined by two underscores."""
-    ports = {}
-    for path, member, value in component.signature.flatten(component):
-        direction = PortDirection.Input if member.flow == wiring.In else PortDirection.Output
-        ports["__".join(map(str, path))] = (Value.cast(value), direction)
-    return ports
+@dataclass(frozen=True)
+class Port:
+    direction: str
+    width: int
+
+
+@dataclass(frozen=True)
+class Emission:
+    """What emitting a component gave.
+
+    Attributes
+    ----------
+    files : dict
+        Text of each file, by name. Each module is in a file of its own, ``<module>.v``.
+    ports : dict of Port
+        Ports of the top module.
+    latencies : dict
+        Cycles, for each placed module that declares a ``latency``.
+    """
+
+    files: dict[str, str]
+    ports: dict[str, Port]
+    latencies: dict[str, int]
 
 
 def emit(component: wiring.Component, name: str) -> dict[str, str]:
@@ -218,29 +127,23 @@ def _texts(platform: EmitPlatform) -> dict[str, str]:
     for name, unit in platform.units.items():
         if unit.text is not None:
             texts[name] = unit.text
+            children[name].inside = set(re.findall(r"\w+", unit.text))
             continue
-        own = {part: _child(module, names) for part, module in unit.modules.items() if part != name}
-        around = children | own
-        for part, module in unit.modules.items():
+        parts = {part: module for part, module in unit.modules.items() if part != name}
+        around = children | {part: part_of_unit(parts[part], names) for part in parts}
+        for part, module in reversed(unit.modules.items()):  # what is inside comes first
             about = _about(unit.component) if part == name else [f"Part of {name}."]
-            netlist = Netlist(module, {kind: child.outputs for kind, child in around.items()})
-            simplifier = Simplifier(netlist)
-            simplifier.run()
-            Aliases(netlist, simplifier).apply()
-            unused = trim(netlist, simplifier)
-            texts[around[part].name] = Writer(netlist, unused, around[part], around, about).text()
+            texts[around[part].name] = _text(module, part, around, about)
     return texts
 
 
-def _child(module: rtlil.Module, names: Names) -> Child:
-    """A submodule that belongs to one unit, under names without Amaranth's numbers."""
-    inside = Names()
-    ports = {port: wire.direction for port, wire in module.ports.items()}
-    verilog = {
-        port: inside.take(unnumbered(port))
-        for port in sorted(ports, key=lambda p: p not in (CLOCK, RESET))
-    }
-    return Child(names.take(unnumbered(module.name)), verilog, ports)
+def _text(module: Module, name: str, around: dict[str, Child], about: list[str]) -> str:
+    netlist = Netlist(module, {kind: child.outputs for kind, child in around.items()})
+    simplifier = Simplifier(netlist)
+    simplifier.run()
+    Aliases(netlist, simplifier).apply()
+    unused = trim(netlist, simplifier)
+    return Writer(netlist, unused, around[name], around, about).text()
 
 
 def _about(component: wiring.Component) -> list[str]:
@@ -248,41 +151,3 @@ def _about(component: wiring.Component) -> list[str]:
     kind = type(component)
     promise = (inspect.getdoc(kind) or "").partition("\n\n")[0].splitlines()
     return [*promise, f"Generated by Skipstone from {kind.__module__}.{kind.__qualname__}."]
-
-
-def _name_states(modules: dict[str, rtlil.Module], signals: Mapping[Any, tuple]) -> None:
-    """Give the registers of state machines the names of their states."""
-    for signal, (*path, wire_name) in signals.items():
-        wire = modules[".".join(path)].wires.get(wire_name)
-        decode = signal.decoder
-        if wire is None or not callable(decode) or isinstance(decode, type):
-            continue
-        for value in range(1 << min(wire.width, 8)):
-            try:
-                wire.names[value] = str(decode(value)).partition("/")[0]
-            except KeyError:
-                break
-
-
-def fingerprint(thing: Any, ports: Ports | None = None) -> object:
-    """What decides the content of a component: its class, its ports, its attributes."""
-    if isinstance(thing, wiring.Component):
-        shapes = [(name, len(v), kind) for name, (v, kind) in (ports or flatten(thing)).items()]
-        return type(thing), shapes, _attributes(thing, set(thing.signature.members))
-    if isinstance(thing, Value):
-        return len(thing)
-    if isinstance(thing, (list, tuple)):
-        return [fingerprint(item) for item in thing]
-    if isinstance(thing, dict):
-        return {key: fingerprint(value) for key, value in thing.items()}
-    if type(thing).__eq__ is object.__eq__ and hasattr(thing, "__dict__") and not callable(thing):
-        return type(thing), _attributes(thing, set())
-    return thing
-
-
-def _attributes(thing: object, skip: set[str]) -> dict[str, object]:
-    return {
-        name: fingerprint(value)
-        for name, value in vars(thing).items()
-        if name not in skip and not name.startswith(("_MustUse", "_Component"))
-    }

@@ -8,7 +8,7 @@ from amaranth import Module
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.emit import EmitPlatform
+from hw.platform import EmitPlatform
 from hw.verilog.expressions import vector
 
 _VERILOG = """\

@@ -5,8 +5,8 @@ that a person gave are left as wires that nothing reads. Reads of such parts bec
 """
 
 from hw.verilog.netlist import Netlist, Node
-from hw.verilog.rtlil import Chunk, Spec, spec_width
 from hw.verilog.simplify import Simplifier
+from hw.verilog.values import Chunk, Spec, spec_width
 
 
 class Aliases:

@@ -12,7 +12,7 @@ from itertools import groupby
 from hw.verilog.fold import COMPARISONS
 from hw.verilog.names import Names
 from hw.verilog.netlist import Netlist, Node
-from hw.verilog.rtlil import Chunk, Spec, const_value, spec_width
+from hw.verilog.values import Chunk, Spec, const_value, spec_width
 
 ASSOCIATIVE = {"&", "|", "^"}
 INLINE_ONCE = 72

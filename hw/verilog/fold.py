@@ -4,18 +4,8 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from hw.verilog.rtlil import (
-    Assign,
-    Body,
-    Spec,
-    Switch,
-    const,
-    const_value,
-    extend,
-    merge,
-    spec_slice,
-    spec_width,
-)
+from hw.verilog.rtlil import Assign, Body, Switch
+from hw.verilog.values import Spec, const, const_value, extend, merge, spec_slice, spec_width
 
 Arm = tuple[list[str], Body]
 Folded = tuple[str, tuple[Spec, ...], Spec | None]

@@ -5,19 +5,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from hw.verilog.fold import COMPARISONS, fold_body
-from hw.verilog.rtlil import (
-    Assign,
-    Body,
-    Cell,
-    Module,
-    Spec,
-    Switch,
-    Wire,
-    const_value,
-    extend,
-    spec_slice,
-    spec_width,
-)
+from hw.verilog.rtlil import Assign, Body, Cell, Module, Switch, Wire
+from hw.verilog.values import Spec, const_value, extend, spec_slice, spec_width
 
 
 @dataclass

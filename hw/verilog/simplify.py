@@ -2,17 +2,8 @@
 
 from hw.verilog import fold
 from hw.verilog.netlist import Netlist, Node, Process
-from hw.verilog.rtlil import (
-    Assign,
-    Body,
-    Chunk,
-    Spec,
-    Switch,
-    const_value,
-    merge,
-    spec_slice,
-    spec_width,
-)
+from hw.verilog.rtlil import Assign, Body, Switch
+from hw.verilog.values import Chunk, Spec, const_value, merge, spec_slice, spec_width
 
 
 class Simplifier:

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from hw.verilog.expressions import Expressions, literal
 from hw.verilog.fold import Arm, disjoint
 from hw.verilog.netlist import Netlist
-from hw.verilog.rtlil import Assign, Body, Spec, Switch, spec_slice, spec_width
+from hw.verilog.rtlil import Assign, Body, Switch
+from hw.verilog.values import Spec, spec_slice, spec_width
 
 
 class Statements:

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 from hw.verilog.fold import tidy
 from hw.verilog.netlist import Driver, Netlist, Node, Process, Read, Register, driver_reads
-from hw.verilog.rtlil import Assign, Body, Cell, Chunk, Spec, Switch, Wire, spec_slice
+from hw.verilog.rtlil import Assign, Body, Cell, Switch, Wire
 from hw.verilog.simplify import Simplifier, as_node
+from hw.verilog.values import Chunk, Spec, spec_slice
 
 LOW_BITS_ALONE = {"=", "&", "|", "^", "~", "?", "+", "-", "*", "neg", "<<"}
 """Operators whose low bits depend on no more than the low bits of their operands."""

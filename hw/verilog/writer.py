@@ -2,29 +2,15 @@
 
 import textwrap
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from hw.verilog.expressions import Expressions, literal, vector
-from hw.verilog.names import Names, unnumbered
+from hw.verilog.naming import Child, Naming
 from hw.verilog.netlist import Netlist, Node, Process, Read, Register
-from hw.verilog.rtlil import Cell, Chunk, Spec, spec_slice, spec_width
+from hw.verilog.rtlil import Cell
 from hw.verilog.statements import Statements
+from hw.verilog.values import Chunk, Spec, spec_slice, spec_width
 
 WIDTH = 100
-
-
-@dataclass
-class Child:
-    """A module as its instances see it."""
-
-    name: str
-    ports: dict[str, str]
-    """Verilog names of its ports, in order, by the names that they have in RTLIL."""
-    directions: dict[str, str]
-
-    @property
-    def outputs(self) -> set[str]:
-        return {port for port, direction in self.directions.items() if direction == "output"}
 
 
 class Writer:
@@ -56,36 +42,13 @@ class Writer:
         self.child = child
         self.children = children
         self.about = about
-        self.names = Names()
-        self.names.take("index")
-        self.wire_names = {wire: self.names.take(name) for wire, name in child.ports.items()}
-        self.instance_names = [self.names.take(cell.name) for cell in netlist.instances]
-        self.memory_names = {name: self.names.take(name) for name in netlist.module.memories}
-        self._name_instance_ports()
-        for name, wire in netlist.wires.items():
-            if not wire.anonymous and name not in self.wire_names:
-                self.wire_names[name] = self.names.take(unnumbered(name))
+        naming = Naming(netlist, child, children)
+        self.names = naming.names
+        self.wire_names = naming.wires
+        self.instance_names = naming.instances
+        self.memory_names = naming.memories
         self.expressions = Expressions(netlist, self.names, self.wire_names)
         self.merged = self._merged_processes()
-
-    def _name_instance_ports(self) -> None:
-        """A wire known only by the name of one instance's port gets the instance in front."""
-        wishes: dict[str, list[str]] = {}
-        for cell, instance in zip(self.netlist.instances, self.instance_names, strict=True):
-            child = self.children[cell.kind]
-            for port, name in child.ports.items():
-                value = cell.ports.get(port, ())
-                wire = self.netlist.wires.get(value[0].wire) if len(value) == 1 else None
-                if not wire or wire.name in self.wire_names or value[0].width != wire.width:
-                    continue
-                same_name = unnumbered(wire.name) == unnumbered(port)
-                if port in child.outputs and (wire.anonymous or same_name):
-                    self.wire_names[wire.name] = self.names.take(f"{instance}__{name}")
-                elif same_name:
-                    wishes.setdefault(wire.name, []).append(f"{instance}__{name}")
-        for wire_name, (wish, *others) in wishes.items():
-            if not others and wire_name not in self.wire_names:
-                self.wire_names[wire_name] = self.names.take(wish)
 
     def _merged_processes(self) -> dict[str, Process]:
         """The next states that are written into the blocks of their registers, by wire name."""
@@ -122,6 +85,7 @@ class Writer:
                 lines += [line for item in section for line in _wrap(f"  {item}")] + [""]
         if not lines[-1]:
             lines.pop()
+        self.child.inside = self.names.taken
         return "\n".join([*lines, "endmodule", ""])
 
     def _header(self) -> Iterator[str]:

@@ -6,8 +6,8 @@ import time
 from collections.abc import Sequence
 
 from spec import image
-from spec.eie.config import PRESETS, EieConfig, preset
-from spec.errors import UserError, cli
+from spec.eie.options import add_options, config_from
+from spec.errors import cli
 from sw.compile.calibrate import HEADROOM, load_samples
 from sw.compile.capture import ACTIVATIONS
 from sw.compile.driver import CHECK_SAMPLES, compile_network
@@ -20,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     result = compile_network(
         arguments.model,
         load_samples(arguments.calibrate),
-        _config(arguments),
+        config_from(arguments),
         activation=arguments.activation,
         headroom=arguments.headroom,
         rescale=arguments.rescale,
@@ -46,9 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     add("model", help="exported program .pt2, or state dict .pt or .safetensors")
     add("--calibrate", required=True, metavar="X.npy", help="sample inputs (samples, ...)")
     add("-o", "--output", required=True, metavar="FILE", help="image to write")
-    add("--preset", default="default", help=f"one of {', '.join(PRESETS)} (default: default)")
-    add("--pes", type=int, help="processing elements (default: the preset's)")
-    add("--set", action="append", default=[], metavar="FIELD=VALUE", help="change the preset")
+    add_options(parser)
     add(
         "--activation",
         choices=ACTIVATIONS,
@@ -76,26 +74,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--json", action="store_true", help="print one JSON object")
     return parser
-
-
-def _config(arguments: argparse.Namespace) -> EieConfig:
-    """The preset with the changes that were asked for."""
-    changes = dict(_change(text) for text in arguments.set)
-    if arguments.pes is not None:
-        changes["pes"] = arguments.pes
-    return preset(arguments.preset, **changes)
-
-
-def _change(text: str) -> tuple[str, int | bool]:
-    """``FIELD=VALUE`` as a field and its value."""
-    field, _, value = text.partition("=")
-    if value in ("true", "false"):
-        return field, value == "true"
-    try:
-        return field, int(value)
-    except ValueError:
-        message = f"--set {text}: must be FIELD=VALUE, an integer, true or false"
-        raise UserError(message) from None
 
 
 if __name__ == "__main__":

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from hw.build import build, default_name, main
+from hw.eie.array import EieArray
 from spec.eie.config import PRESETS, EieConfig, preset
 from spec.errors import UserError
-from tests.hw.tools import lint, yosys
+from tests.hw.tools import difference, lint, yosys
 from tests.tiers import ROOT
 
 TINY = preset("tiny", pes=2)
@@ -154,11 +155,11 @@ def test_the_command_prints_one_line_or_the_manifest(tmp_path, monkeypatch, caps
     [
         (["--pes", "0"], "pes = 0, must be an integer from 1 to 256"),
         (["--pes", "257"], "pes = 257"),
-        (["--pes", "many"], "--pes many: expected a whole number"),
+        (["--pes", "many"], "--pes many: the value must be a whole number"),
         (["--preset", "huge"], "preset 'huge' does not exist; there are default, isca16, tiny"),
         (["--set", "colour=3"], "no field 'colour'"),
-        (["--set", "rows"], "--set rows: expected FIELD=VALUE"),
-        (["--set", "rows=few"], "--set rows: few: expected a whole number"),
+        (["--set", "rows"], "--set rows: must be FIELD=VALUE"),
+        (["--set", "rows=few"], "--set rows=few: the value must be a whole number"),
         (["--set", "queue_spare=7"], "queue_spare = 7, must be true or false"),
         (["--set", "pes=3", "--pes", "4"], "--pes 4 contradicts --set pes=3"),
         (["--out", "/dev/null/out"], "cannot build into /dev/null/out: Not a directory"),
@@ -207,3 +208,32 @@ def test_yosys_reads_it(tmp_path, name):
         "check -assert",
     )
     assert code == 0, log[-2000:]
+
+
+NARROW = preset(
+    "tiny",
+    pes=2,
+    act_bits=3,
+    weight_bits=3,
+    acc_bits=8,
+    multiplier_bits=3,
+    shift_bits=2,
+    code_bits=2,
+    run_bits=2,
+    line_bits=8,
+    rows=2,
+    act_rows=2,
+    entries=8,
+    columns=4,
+    biases=2,
+    layers=2,
+    codebooks=1,
+    queue_depth=2,
+    ahead_depth=1,
+    counter_bits=8,
+)
+
+
+@pytest.mark.synth
+def test_the_whole_array_does_what_amaranth_says(tmp_path):
+    assert not difference(lambda: EieArray(NARROW), tmp_path, steps=6)

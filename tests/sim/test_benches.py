@@ -20,10 +20,9 @@ from sim.cocotb_build import run_bench
 from sim.native import SHARED, TOP
 from spec.eie.config import EieConfig
 from spec.eie.iomap import Error
+from spec.eie.program import Program, Segment
 from sw.compile import compile_network
 from sw.host.inputs import quantize_input
-from tests.hw.eie.array_bench import Job as Right
-from tests.hw.eie.test_array_errors import mistakes
 from tests.programs import random_acts, random_case, random_program
 from tests.sim.benches.jobs import Job, write_jobs
 from tests.sim.test_agreement import CONFIGS
@@ -59,11 +58,111 @@ def run(tmp_path: Path, seed: int, waves: Path | None) -> Callable[..., list[str
 
 
 def compiled(name: str, rng: np.random.Generator, config: EieConfig, sizes: list[int]) -> Job:
-    """A small torch network with few weights and shared ones, compiled, and some inputs."""
+    """A torch network with few weights, and shared ones, compiled; with some inputs."""
     layers: list[nn.Module] = []
-    for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
-        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+    with torch.random.fork_rng():
+        torch.manual_seed(int(rng.integers(1 << 32)))
+        for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
+            layers += [nn.Linear(inputs, outputs), nn.ReLU()]
     network = set_weights(nn.Sequential(*layers[:-1]), rng)
     samples = rng.normal(size=(20, sizes[0])) * (rng.random((20, sizes[0])) < 0.5)
     program = compile_network(network, samples, config).program
     return Job(name, program, quantize_input(program, samples[:2]))
+
+
+def drawn(rng: np.random.Generator, config: EieConfig, count: int, **options: int) -> list[Job]:
+    """Random programs of all kinds."""
+    cases = [random_case(rng, config, images=2, **options) for _ in range(count)]
+    return [Job(f"random {at}", case.program, case.batch) for at, case in enumerate(cases)]
+
+
+def layer(
+    name: str, rng: np.random.Generator, config: EieConfig, sizes: list[int], **options: float
+) -> Job:
+    """Random layers, with a sparse vector for them, a full one, and one of zeros."""
+    program = random_program(rng, config, sizes, **options)
+    batch = random_acts(rng, config, 3, sizes[0]) * np.array([[1], [1], [0]])
+    batch[1] += batch[1] == 0
+    return Job(name, program, batch)
+
+
+def test_pointer_read(run: Callable, rng: np.random.Generator) -> None:
+    """The pointers of compiled and of random matrices, steady and ragged, and with resets."""
+    config = CONFIGS["default, five PEs"]
+    jobs = [
+        compiled("compiled", rng, config, [80, 30]),
+        layer("empty columns", rng, config, [90, 12], density=0.1, empty_columns=0.4),
+        layer("full", rng, config, [30, 20], density=1.0),
+    ]
+    run(PointerRead(config), "eie_pointer_read", "pointer_read", jobs)
+
+
+def test_pe(config: EieConfig, run: Callable, rng: np.random.Generator) -> None:
+    """From pointers, lines, codebook and biases to sums, activations and counters."""
+    jobs = [
+        compiled("compiled", rng, config, [40, 60]),
+        layer("sparse", rng, config, [50, 60], density=0.1, empty_columns=0.2, long_runs=0.2),
+        layer("full", rng, config, [12, 40], density=1.0),
+        layer("empty", rng, config, [20, 40], density=0.0),
+    ]
+    run(ProcessingElement(config), "eie_pe", "pe", jobs)
+
+
+def test_array(config: EieConfig, run: Callable, rng: np.random.Generator) -> None:
+    """Networks of one segment and of several; all that is read is what the models say."""
+    jobs = [
+        compiled("compiled", rng, config, [60, 40, 24, 10]),
+        compiled("compiled, in tiles", rng, config, [config.acts + 30, 20]),
+        layer("sparse", rng, config, [100, 60, 30], density=0.05, long_runs=0.1),
+        *drawn(rng, config, 3, largest=40),
+    ]
+    assert len(jobs[1].program.segments) > 1
+    run(EieArray(config), TOP, "array_runs", jobs, shared=SHARED)
+
+
+def test_array_resets(config: EieConfig, run: Callable, rng: np.random.Generator) -> None:
+    """A reset while loading, in every phase of a run, and while reading."""
+    jobs = [
+        compiled("compiled", rng, config, [30, 20, 10]),
+        layer("busy", rng, config, [30, 40], density=0.6),
+    ]
+    run(EieArray(config), TOP, "array_resets", jobs, shared=SHARED)
+
+
+def test_array_errors(config: EieConfig, run: Callable, rng: np.random.Generator) -> None:
+    """Starts that are refused, and mistakes in activations, matrices and descriptors."""
+    program = random_program(rng, config, [17, 30, 20], density=0.5, relu=False)
+    acts = random_acts(rng, config, 1, program.inputs, density=1.0)
+    jobs = [Job("right", program, acts), *mistakes(rng, program, acts)]
+    run(EieArray(config), TOP, "array_errors", jobs, shared=SHARED)
+
+
+def mistakes(rng: np.random.Generator, program: Program, acts: np.ndarray) -> list[Job]:
+    """Jobs with a mistake somewhere, one of each kind that ends a run."""
+    config, segment = program.config, program.segments[0]
+    pe, column = int(rng.integers(config.pes)), int(rng.integers(1, program.inputs))
+    too_many = np.append(acts, [[0] * int(rng.integers(2)) + [-1]], axis=1)
+    assert too_many.shape[1] <= -(-program.inputs // config.pes) * config.pes, "another row"
+    behind, backwards = segment.pointers.copy(), segment.pointers.copy()
+    behind[pe, column] = config.entries + 1
+    backwards[pe, column - 1] = backwards[pe, column] + 1
+
+    def job(name: str, error: Error, wrong: Segment = segment, batch: np.ndarray = acts) -> Job:
+        return Job(name, replace(program, segments=(wrong,)), batch, error)
+
+    return [
+        job("non-zero behind the last column", Error.COLUMN, batch=too_many),
+        job("entry behind the last row", Error.ROW, with_rows(segment, 0)),
+        job("the same in the second pass", Error.ROW, with_rows(segment, 1)),
+        job("column behind the memory", Error.POINTER, replace(segment, pointers=behind)),
+        job("column backwards", Error.POINTER, replace(segment, pointers=backwards)),
+    ]
+
+
+def with_rows(segment: Segment, number: int) -> Segment:
+    """The segment with a row less in pass ``number``."""
+    passes = list(segment.passes)
+    descriptor = passes[number].descriptor
+    descriptor = replace(descriptor, rows=descriptor.rows - 1)
+    passes[number] = replace(passes[number], descriptor=descriptor)
+    return replace(segment, passes=tuple(passes))

@@ -14,18 +14,25 @@ from sw.host.golden import GoldenDevice
 from sw.host.port import StillBusy
 from tests.programs import random_acts, random_program
 
-SMALL = {"pes": 3, "rows": 8, "act_rows": 8, "entries": 256, "columns": 128, "layers": 8}
+SMALL = {"pes": 2, "rows": 8, "act_rows": 8, "entries": 256, "columns": 128, "layers": 8}
 CONFIGS = {
     "ahead": preset("tiny", **SMALL),
     "published": preset(
-        "tiny", **SMALL, ahead_depth=0, scan_ahead=False, queue_spare=True, line_bits=16
+        "tiny",
+        **(SMALL | {"pes": 3}),
+        ahead_depth=0,
+        scan_ahead=False,
+        queue_spare=True,
+        line_bits=16,
     ),
-    "one PE": preset("tiny", **(SMALL | {"pes": 1, "rows": 16, "act_rows": 16}), queue_depth=1),
+    "one PE": preset(
+        "tiny", **(SMALL | {"pes": 1, "rows": 16, "act_rows": 16}), queue_depth=1, run_bits=1
+    ),
 }
 
 
 class Machine:
-    """An array and the program that it should run, one vector at a time.
+    """An array (that of ``port``, or a new one) and the program that it should run on one vector.
 
     Attributes
     ----------
@@ -33,10 +40,10 @@ class Machine:
         What a run of the first segment takes.
     """
 
-    def __init__(self, program: Program, acts: np.ndarray, *, ragged: int | None = None):
+    def __init__(self, program: Program, acts: np.ndarray, port: PysimPort | None = None):
         self.program = program
         self.acts = acts
-        self.port = PysimPort(program.config, ragged=ragged)
+        self.port = port or PysimPort(program.config)
         self.device = BusDevice(self.port, "pysim")
         self.golden = run_on(GoldenDevice(program.config), program, acts[None])
         self.segment: Segment = program.segments[0]
@@ -89,12 +96,18 @@ class Machine:
 
 
 def random_machine(
-    rng: np.random.Generator, config: EieConfig, *, full: bool = False, **options
+    rng: np.random.Generator,
+    config: EieConfig,
+    *,
+    full: bool = False,
+    port: PysimPort | None = None,
+    **options,
 ) -> Machine:
-    """Two small layers; ``full``: all activations are non-zero, and do not fill the last row."""
+    """Two small layers; ``full`` of weights and activations, but for the last row of inputs."""
     sizes = [int(size) for size in rng.integers(6, 15, 3)]
     if full and sizes[0] % config.pes == 0:
         sizes[0] += 1
-    program = random_program(rng, config, sizes, density=0.5, **options)
+    options |= {"density": 1.0, "relu": False} if full else {"density": 0.5}
+    program = random_program(rng, config, sizes, **options)
     acts = random_acts(rng, config, 1, sizes[0], density=1.0 if full else 0.5)[0]
-    return Machine(program, acts)
+    return Machine(program, acts, port)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from sim.pysim import PysimPort
 from tests.hw.eie.machine import CONFIGS, random_machine
 from tests.hw.eie.test_array import CHAINS, assert_resets, chain
 from tests.hw.eie.test_array_errors import assert_survives_rubbish
@@ -23,7 +24,7 @@ def test_chains(trial: int, rng: np.random.Generator) -> None:
     passes = int(rng.integers(2, 7))
     drains = (*(bool(drain) for drain in rng.random(passes - 1) < 0.6), True)
     swaps = tuple(bool(swap) for swap in rng.random(passes) < 0.5)
-    chain(rng, CHAINS, drains, swaps).assert_right()
+    chain(rng, PysimPort(CHAINS), drains, swaps).assert_right()
 
 
 @pytest.mark.parametrize("trial", range(8))

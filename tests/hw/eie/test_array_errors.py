@@ -72,21 +72,20 @@ def change(machine: Machine, loaded: Segment, segment: Segment) -> None:
 
 @pytest.mark.parametrize("name", ["ahead", "published"])
 def test_mistakes(name: str, rng: np.random.Generator) -> None:
-    """Each has its code, twice in a row; what is right then runs, and counts, without a reset."""
+    """Each has its code; what is right then runs, and counts, without a reset."""
     machine = random_machine(rng, CONFIGS[name], full=True)
     machine.assert_right()
     for mistake in mistakes(rng, machine):
         change(machine, machine.segment, mistake.segment)
-        for _ in range(2):
-            machine.feed(mistake.acts)
-            assert machine.run()[1] == mistake.code, mistake.name
+        machine.feed(mistake.acts)
+        assert machine.run()[1] == mistake.code, mistake.name
         change(machine, mistake.segment, machine.segment)
         machine.assert_right()
 
 
 def test_start_before_an_image(rng: np.random.Generator) -> None:
     """NO_IMAGE, and not busy; also when all but the number of passes has been written."""
-    machine = random_machine(rng, CONFIGS["ahead"])
+    machine = random_machine(rng, CONFIGS["ahead"], full=True)
     assert machine.run() == (0, Error.NO_IMAGE)
     assert machine.run() == (0, Error.NO_IMAGE)
     machine.assert_right()
@@ -95,11 +94,7 @@ def test_start_before_an_image(rng: np.random.Generator) -> None:
     machine.arm()
     machine.assert_right()
 
-
-def test_refused_start_keeps_the_error(rng: np.random.Generator) -> None:
-    """The first error stays until a start is accepted."""
-    machine = random_machine(rng, CONFIGS["ahead"], full=True)
-    machine.assert_right()
+    # The first error stays until a start is accepted: this one is refused as well.
     machine.feed(np.append(machine.acts, -1))
     assert machine.run()[1] == Error.COLUMN
     machine.arm(0)
@@ -111,7 +106,7 @@ def test_second_start(rng: np.random.Generator) -> None:
     machine = random_machine(rng, CONFIGS["ahead"])
     machine.assert_right()
     right = machine.result().tolist()
-    for moment in (1, *rng.integers(2, machine.cycles - 1, 3).tolist(), machine.cycles - 1):
+    for moment in (1, int(rng.integers(2, machine.cycles - 1)), machine.cycles - 1):
         machine.feed(machine.acts)
         machine.run_until(moment)
         # The port pulses start, which takes a cycle, and waits for the end.
@@ -141,7 +136,6 @@ def assert_survives_rubbish(config: EieConfig, rng: np.random.Generator) -> None
     machine.assert_right()
 
 
-@pytest.mark.parametrize("trial", range(2))
-def test_rubbish(trial: int, rng: np.random.Generator) -> None:
+def test_rubbish(rng: np.random.Generator) -> None:
     """See :func:`assert_survives_rubbish`."""
     assert_survives_rubbish(CONFIGS["ahead"], rng)

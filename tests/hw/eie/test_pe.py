@@ -19,7 +19,7 @@ pytestmark = pytest.mark.unit
 
 CONFIGS = {
     "ahead": {},
-    "published": {"ahead_depth": 0, "queue_spare": True, "scan_ahead": False},
+    "published": {"ahead_depth": 0, "queue_spare": True, "run_bits": 2},
     "smallest": {"queue_depth": 1, "ahead_depth": 1, "run_bits": 1, "line_bits": 8, "code_bits": 2},
 }
 

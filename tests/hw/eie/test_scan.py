@@ -144,7 +144,7 @@ def test_every_pattern_of_zeros(scan_ahead: bool, pes: int, rows: int) -> None:
 def test_random_passes(scan_ahead: bool, pes: int, rng: np.random.Generator) -> None:
     """Any part of either half, columns that do not fill the last row, any base of pointers."""
     config = preset("tiny", pes=pes, act_rows=12, scan_ahead=scan_ahead, columns=1024)
-    for density in (0.0, 0.1, 1.0):
+    for density in (0.1, 1.0):
         low, high = -(1 << config.act_bits - 1), 1 << config.act_bits - 1
         values = rng.integers(low, high, (2, 12, pes))
         values[values == 0] = low
@@ -154,7 +154,9 @@ def test_random_passes(scan_ahead: bool, pes: int, rng: np.random.Generator) -> 
             base = int(rng.integers(0, 12))
             rows = int(rng.integers(1, 13 - base))
             # Columns end within the last row; what stands behind them must be zero.
-            columns = int(rng.integers((rows - 1) * pes + 1, rows * pes + 1))
+            columns = rows * pes
+            if rng.random() < 0.5:
+                columns = int(rng.integers((rows - 1) * pes + 1, rows * pes + 1))
             half = int(rng.integers(2))
             step = descriptor(
                 config, columns=columns, input_base=base, pointer_base=int(rng.integers(0, 800))

@@ -65,8 +65,10 @@ class ArrayHost(Bench):
         if self.is_ragged:
             self.rng.shuffle(order)
         sender = cocotb.start_soon(self.read.send(reads[order].tolist(), self.pace()))
-        taken = await self.data.receive(len(reads), self.pace())
-        await sender
+        try:
+            taken = await self.data.receive(len(reads), self.pace())
+        finally:
+            sender.cancel()  # nothing to do, unless this one is cancelled
         answers = np.zeros(len(reads), np.uint64)
         answers[order] = [word for _, word in taken]
         return answers.astype(np.int64)

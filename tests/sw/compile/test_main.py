@@ -79,7 +79,7 @@ WRONG = {
     "no PEs": (["m.pt", "--pes", "0"], "pes = 0, must be an integer from 1 to 256"),
     "preset": (["m.pt", "--preset", "huge"], "preset 'huge' does not exist; there are default"),
     "field": (["m.pt", "--set", "rowz=3"], "has no field 'rowz'"),
-    "value": (["m.pt", "--set", "rows=many"], "--set rows=many: must be FIELD=VALUE"),
+    "value": (["m.pt", "--set", "rows=many"], "--set rows=many: the value must be a whole number"),
     "no value": (["m.pt", "--set", "rows"], "--set rows: must be FIELD=VALUE"),
     "samples": (["m.pt", "--calibrate", "no.npy"], "cannot read no.npy"),
     "other samples": (["m.pt", "--calibrate", "y.npy"], "samples have 9 values each"),

@@ -1,19 +1,12 @@
-"""``python -m sim.bench targets``: measures how fast the tools are, and writes
-``results/targets.json``.
+"""How fast the tools are. Every figure is one run on an otherwise idle machine."""
 
-Benchmarks measure, tests check: nothing here fails because a machine is slow. Every figure is a
-single run on an otherwise idle machine unless it says otherwise.
-"""
-
-import argparse
-import json
 import os
 import platform
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -25,32 +18,20 @@ from sim.tools import versions
 from spec.eie.config import preset
 from spec.eie.golden import GoldenModel
 from spec.eie.program import Program
-from spec.errors import cli
-from spec.files import write_file
 from sw.compile import compile_network
 from sw.host.compare import run_on
 
-RESULTS = Path("results/targets.json")
 SEED = 1
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m sim.bench", description=(__doc__ or "").splitlines()[0]
-    )
-    parser.add_argument("what", choices=["targets"], help="which measurements to make")
-    parser.add_argument("--json", action="store_true", help="print the result file's contents")
-    arguments = parser.parse_args(argv)
-    figures = {name: measure() for name, measure in TARGETS.items()}
-    document = {
+def run() -> dict:
+    """Measure everything; the result file's contents."""
+    return {
         "command": "python -m sim.bench targets",
         "machine": {"system": platform.system(), "cores": os.cpu_count(), "cpu": _cpu()},
         "tools": versions(),
-        "figures": figures,
+        "figures": {name: measure() for name, measure in TARGETS.items()},
     }
-    RESULTS.parent.mkdir(exist_ok=True)
-    write_file(RESULTS, (json.dumps(document, indent=2) + "\n").encode())
-    print(json.dumps(document, indent=2) if arguments.json else _table(figures))
 
 
 def emission(pes: int) -> Callable[[], dict]:
@@ -166,13 +147,11 @@ def _cpu() -> str:
     return names[0] if names else platform.processor()
 
 
-def _table(figures: dict[str, dict]) -> str:
+def table(document: dict) -> str:
+    """The figures for people."""
+    figures = document["figures"]
     width = max(map(len, figures))
     return "\n".join(
         f"{name.ljust(width)}  " + ", ".join(f"{key} {value}" for key, value in figure.items())
         for name, figure in figures.items()
     )
-
-
-if __name__ == "__main__":
-    cli(main)

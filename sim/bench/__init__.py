@@ -1,0 +1,1 @@
+"""Benchmarks measure, and write a file under ``results/``; tests check, and time nothing."""
