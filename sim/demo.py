@@ -143,14 +143,14 @@ def _weights(program: Program) -> dict[str, float]:
     layers = image.inspect(program)["layers"]
     total = sum(layer["inputs"] * layer["outputs"] for layer in layers)
     left = sum(layer["weights"] for layer in layers)
-    bits = sum(layer["bits_per_weight"] * layer["weights"] for layer in layers)
     return {
         "dense": total,
         "left": left,
         "density": left / total,
         "pads": sum(layer["pads"] for layer in layers),
-        "bits_per_weight_left": bits / left,
-        "bits_per_weight_dense": bits / total,
+    } | {
+        name: sum(layer[name] * layer["weights"] for layer in layers) / left
+        for name in ("entry_bits_per_weight", "pointer_bits_per_weight")
     }
 
 
@@ -184,11 +184,11 @@ def table(figures: dict) -> str:
         (f"  on the first {first} digits", f"{accuracy['fixed point, first digits']:.2%}"),
         (f"  on the first {first} digits, RTL", f"{accuracy['RTL, first digits']:.2%}"),
         ("weights left", f"{weights['left']} of {weights['dense']} ({weights['density']:.1%})"),
-        ("bits per weight left, with index and pointers", f"{weights['bits_per_weight_left']:.1f}"),
         (
-            "bits per weight of the dense network",
-            f"{weights['bits_per_weight_dense']:.2f} (float: 32)",
+            "bits per weight left, pads included",
+            f"{weights['entry_bits_per_weight']:.2f} (float: 32)",
         ),
+        ("  and its share of all PEs' pointers", f"{weights['pointer_bits_per_weight']:.1f}"),
         ("cycles per digit, predicted", f"{cycles['predicted']:.1f}"),
         ("cycles per digit, counted in RTL", f"{cycles['counted']:.1f}"),
         ("cycles per digit if nothing were zero", f"{cycles['dense']}"),

@@ -157,8 +157,11 @@ def unpack(program: Program) -> dict[str, np.ndarray]:
 
 
 def inspect(program: Program) -> dict:
-    """A summary as a JSON-ready dictionary: layers, their passes, and the words that each memory
-    takes."""
+    """A summary as a JSON-ready dictionary.
+
+    Each layer tells the bits per weight that its entries and its pointers take: entries grow with
+    the weights, pointers with columns and PEs, so on small layers these outweigh the rest.
+    """
     config = program.config
     layers = []
     for index, layer in enumerate(program.layers):
@@ -167,7 +170,7 @@ def inspect(program: Program) -> dict:
         entries = sum(int(matrix.entries.sum()) for matrix in decoded)
         pads = sum(int(matrix.pads.sum()) for matrix in decoded)
         pointers = sum((step.inputs + 1) * config.pes for _, step in passes)
-        bits = entries * config.entry_bits + pointers * config.pointer_bits
+        weights = max(1, layer.weights)
         layers.append(
             asdict(layer)
             | {
@@ -175,7 +178,8 @@ def inspect(program: Program) -> dict:
                 "entries": entries,
                 "pads": pads,
                 "passes": len(passes),
-                "bits_per_weight": bits / max(1, layer.weights),
+                "entry_bits_per_weight": entries * config.entry_bits / weights,
+                "pointer_bits_per_weight": pointers * config.pointer_bits / weights,
             }
         )
     return {
@@ -213,13 +217,14 @@ def _table(summary: dict) -> str:
     lines = [
         f"engine eie, {config['pes']} PEs, configuration {summary['config_digest']}, "
         f"{len(summary['segments'])} segment(s)",
-        f"{'layer':<16}{'size':>14}{'density':>9}{'weights':>10}{'pads':>9}{'passes':>8}{'bits/weight':>13}",
+        f"{'layer':<16}{'size':>14}{'density':>9}{'weights':>10}{'pads':>9}{'passes':>8}{'bits/weight':>13}{'+ pointers':>12}",
     ]
     for layer in summary["layers"]:
         size = f"{layer['inputs']}x{layer['outputs']}"
         lines.append(
             f"{layer['name']:<16}{size:>14}{layer['density']:>9.3f}{layer['weights']:>10}{layer['pads']:>9}"
-            f"{layer['passes']:>8}{layer['bits_per_weight']:>13.1f}"
+            f"{layer['passes']:>8}{layer['entry_bits_per_weight']:>13.1f}"
+            f"{layer['pointer_bits_per_weight']:>12.1f}"
         )
     return "\n".join(lines)
 

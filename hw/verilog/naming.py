@@ -53,7 +53,7 @@ class Naming:
                 self.wires[name] = self.names.take(unnumbered(name))
 
     def _instance_name(self, cell: Cell) -> str:
-        """An instance may not be called like anything inside of it: Verilator finds that confusing."""
+        """An instance may not be called like anything inside of it, says Verilator."""
         name = unnumbered(cell.name)
         inside = self.children[cell.kind].inside
         return self.names.take(f"{name}_unit" if plain(name) in inside else name)

@@ -6,6 +6,7 @@ Each test builds a design, or finds it built, and runs the cocotb tests of one m
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,23 +19,27 @@ from hw.eie.pe import ProcessingElement
 from hw.eie.pointer_read import PointerRead
 from sim.cocotb_build import run_bench
 from sim.native import SHARED, TOP
-from spec.eie.config import EieConfig
+from spec.eie.config import EieConfig, preset
 from spec.eie.iomap import Error
 from spec.eie.program import Program, Segment
 from sw.compile import compile_network
 from sw.host.inputs import quantize_input
 from tests.programs import random_acts, random_case, random_program
 from tests.sim.benches.jobs import Job, write_jobs
-from tests.sim.test_agreement import CONFIGS
+from tests.sim.test_agreement import CONFIGS as AGREEMENT
 from tests.sw.compile.networks import set_weights
 
 pytestmark = pytest.mark.verilator
 
-NAMES = ["published, eight PEs", "default, five PEs"]
-"""Both presets' behaviours. The arrays are those that the executors' agreement is tested on."""
+CONFIGS = {
+    "published": preset("isca16", pes=8, rows=32, act_rows=32, entries=1024, columns=512),
+    # Built for the test of the executors' agreement, too.
+    "default": AGREEMENT["default, five PEs"],
+}
+"""Both presets' behaviours, with so many rows in a PE that runs need pads."""
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(params=CONFIGS)
 def config(request: pytest.FixtureRequest) -> EieConfig:
     return CONFIGS[request.param]
 
@@ -62,7 +67,7 @@ def compiled(name: str, rng: np.random.Generator, config: EieConfig, sizes: list
     layers: list[nn.Module] = []
     with torch.random.fork_rng():
         torch.manual_seed(int(rng.integers(1 << 32)))
-        for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
+        for inputs, outputs in pairwise(sizes):
             layers += [nn.Linear(inputs, outputs), nn.ReLU()]
     network = set_weights(nn.Sequential(*layers[:-1]), rng)
     samples = rng.normal(size=(20, sizes[0])) * (rng.random((20, sizes[0])) < 0.5)
@@ -88,7 +93,7 @@ def layer(
 
 def test_pointer_read(run: Callable, rng: np.random.Generator) -> None:
     """The pointers of compiled and of random matrices, steady and ragged, and with resets."""
-    config = CONFIGS["default, five PEs"]
+    config = CONFIGS["default"]
     jobs = [
         compiled("compiled", rng, config, [80, 30]),
         layer("empty columns", rng, config, [90, 12], density=0.1, empty_columns=0.4),
@@ -99,21 +104,24 @@ def test_pointer_read(run: Callable, rng: np.random.Generator) -> None:
 
 def test_pe(config: EieConfig, run: Callable, rng: np.random.Generator) -> None:
     """From pointers, lines, codebook and biases to sums, activations and counters."""
+    outputs = config.rows * config.pes
     jobs = [
         compiled("compiled", rng, config, [40, 60]),
-        layer("sparse", rng, config, [50, 60], density=0.1, empty_columns=0.2, long_runs=0.2),
+        layer("long runs", rng, config, [50, outputs], density=0.02, long_runs=0.2),
         layer("full", rng, config, [12, 40], density=1.0),
-        layer("empty", rng, config, [20, 40], density=0.0),
+        layer("nothing", rng, config, [20, 40], density=0.0),
     ]
     run(ProcessingElement(config), "eie_pe", "pe", jobs)
 
 
 def test_array(config: EieConfig, run: Callable, rng: np.random.Generator) -> None:
     """Networks of one segment and of several; all that is read is what the models say."""
+    outputs = config.rows * config.pes
     jobs = [
         compiled("compiled", rng, config, [60, 40, 24, 10]),
         compiled("compiled, in tiles", rng, config, [config.acts + 30, 20]),
-        layer("sparse", rng, config, [100, 60, 30], density=0.05, long_runs=0.1),
+        layer("long runs", rng, config, [60, outputs, 10], density=0.02, long_runs=0.2),
+        layer("queues full", rng, config, [100, 60], density=0.3, empty_columns=0.1),
         *drawn(rng, config, 3, largest=40),
     ]
     assert len(jobs[1].program.segments) > 1

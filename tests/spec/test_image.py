@@ -164,8 +164,10 @@ def test_inspect_counts(rng):
         assert layer["entries"] == layer["pads"] + stated.weights
         assert layer["density"] == stated.weights / (stated.inputs * stated.outputs)
         pointers = 2 * (stated.inputs + layer["passes"])
-        bits = layer["entries"] * config.entry_bits + pointers * config.pointer_bits
-        assert layer["bits_per_weight"] == pytest.approx(bits / stated.weights)
+        entry_bits = layer["entries"] * config.entry_bits
+        pointer_bits = pointers * config.pointer_bits
+        assert layer["entry_bits_per_weight"] == pytest.approx(entry_bits / stated.weights)
+        assert layer["pointer_bits_per_weight"] == pytest.approx(pointer_bits / stated.weights)
 
 
 def test_the_command_prints_a_table(path, capsys):

@@ -1,4 +1,4 @@
-"""What a host does to the array, with any traffic on its three streams, and what must come of it."""
+"""What a host does to the array, with any traffic on its streams, and what must come of it."""
 
 from typing import Any, NamedTuple, NoReturn
 
@@ -36,15 +36,22 @@ class ArrayHost(Bench):
         self.data = Stream(self, "data")
         self.is_ragged = False
         cocotb.start_soon(self.data.watch())
-        cocotb.start_soon(self._watch_modes())
+        cocotb.start_soon(self._watch_requests())
 
-    async def _watch_modes(self) -> NoReturn:
-        """Fail if a request is taken outside I/O mode."""
+    async def _watch_requests(self) -> NoReturn:
+        """Fail if a request is taken outside I/O mode, or an answer comes without a question."""
+        open_questions = 0
         while True:
             await self.edge
+            asked = int(self.read.valid.value) and int(self.read.ready.value)
+            answered = int(self.data.valid.value)
             if int(self.dut.busy.value):
                 assert not int(self.write.ready.value), "a write is taken while busy"
                 assert not int(self.read.ready.value), "a read is taken while busy"
+            assert open_questions or not answered, "an answer without a question"
+            open_questions += asked - (answered and int(self.data.ready.value))
+            if int(self.dut.rst.value):
+                open_questions = 0
 
     def pace(self) -> Pace:
         """Of one side of a stream: steady or, in ragged traffic, with more gaps or fewer."""
@@ -109,7 +116,7 @@ class ArrayHost(Bench):
     async def run_image(
         self, program: Program, acts: np.ndarray, *, loaded: bool = False, eager: bool = False
     ) -> tuple[Ended, Results]:
-        """One vector through all segments; counters of all passes. ``loaded``: the only segment is."""
+        """One vector through all segments, unless the only one is ``loaded``; counters of all passes."""
         vectors = [acts, *(np.zeros(layer.outputs, np.int64) for layer in program.layers)]
         busy, parts = 0, []
         for segment in program.segments:
@@ -128,7 +135,8 @@ class ArrayHost(Bench):
                 target = vectors[fetch.layer + 1]
                 target[fetch.first : fetch.first + fetch.count] = results.outputs
         in_pe, in_array = (
-            np.concatenate([getattr(part, name) for part in parts]) for name in ("in_pe", "in_array")
+            np.concatenate([getattr(part, name) for part in parts])
+            for name in ("in_pe", "in_array")
         )
         return Ended(busy, 0), Results(vectors[-1], in_pe, in_array)
 

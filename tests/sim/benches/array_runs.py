@@ -1,10 +1,11 @@
-"""Bench of the array: images loaded, vectors fed, and all that can be read compared with the models."""
+"""Bench of the array: images loaded, vectors fed, all that can be read compared with the models."""
 
 from typing import Any
 
 import cocotb
 import numpy as np
 
+from spec.eie.counters import ARRAY_COUNTERS, PE_COUNTERS
 from spec.eie.iomap import Memory
 from tests.sim.benches.array_host import ArrayHost, Expected
 from tests.sim.benches.jobs import Job, read_jobs
@@ -19,13 +20,14 @@ def single(jobs: list[Job]) -> list[Job]:
 @cocotb.test(timeout_time=5, timeout_unit="ms")
 @cocotb.parametrize(traffic=["steady", "ragged", "eager"])
 async def every_image(dut: Any, traffic: str) -> None:
-    """Steady; ragged on all streams and in any order; and with reads that are sent during the run."""
+    """Steady; ragged on all streams and in any order; with reads that are sent during the run."""
     jobs = read_jobs()
     host = ArrayHost(dut, jobs[0].program.config)
     await host.reset()
-    for job in jobs:
+    all_expected = [Expected(job) for job in jobs]
+    assert_all_counted(all_expected)
+    for job, expected in zip(jobs, all_expected, strict=True):
         dut._log.info("%s", job.name)
-        expected = Expected(job)
         loaded = False
         for image, acts in enumerate(job.batch):
             host.is_ragged = traffic == "ragged"
@@ -57,7 +59,7 @@ async def reads_beside_writes(dut: Any) -> None:
 
 @cocotb.test(timeout_time=5, timeout_unit="ms")
 async def writes_wait_for_the_run(dut: Any) -> None:
-    """Writes into all memories that a run needs, offered in each of its parts, do not disturb it."""
+    """Writes into the memories of a run, offered in each of its parts, do not disturb it."""
     jobs = single(read_jobs())
     host = ArrayHost(dut, jobs[0].program.config)
     await host.reset()
@@ -75,6 +77,14 @@ async def writes_wait_for_the_run(dut: Any) -> None:
             questions = Questions(host.config, segment)
             results = questions.results(await host.ask(questions.reads))
             expected.check(0, ended._replace(cycles=ended.cycles + waited), results)
+
+
+def assert_all_counted(all_expected: list[Expected]) -> None:
+    """Fail if a counter would be zero in all runs: nothing would have been tested."""
+    for names, kind in ((ARRAY_COUNTERS, "array"), (PE_COUNTERS, "pe")):
+        for index, name in enumerate(names):
+            values = [getattr(c, kind)[..., index] for e in all_expected for c in e.counts]
+            assert any(value.any() for value in values), f"no job makes {name} count"
 
 
 def spoiling(host: ArrayHost) -> list[int]:

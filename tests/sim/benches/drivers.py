@@ -1,8 +1,8 @@
 """Clock, reset and streams of a design under cocotb, and the fields of their payloads.
 
-Every coroutine begins and ends right after a rising edge of the clock: there it changes inputs. Outputs
-are looked at when the next edge comes, where they still have the values from before it. The paces of
-steady and ragged traffic are those of the benches in Amaranth's simulator.
+Every coroutine begins and ends right after a rising edge of the clock: there it changes inputs.
+Outputs are looked at when the next edge comes, where they still have the values from before it. The
+paces of steady and ragged traffic are those of the benches in Amaranth's simulator.
 """
 
 from collections.abc import Iterable, Mapping
@@ -169,7 +169,7 @@ class Stream:
         return taken
 
     async def watch(self) -> NoReturn:
-        """Fail if ``valid`` falls, or the payload changes, before ``ready``. A reset may do both."""
+        """Fail if ``valid`` falls, or the payload changes, before ``ready``, unless by a reset."""
         offered, reset = None, self.bench.dut.rst
         while True:
             await self.bench.edge

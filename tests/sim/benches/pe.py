@@ -16,8 +16,7 @@ def orders(share: Share, bias_base: int, half: int, *, clear: bool) -> list[Orde
     """All rows of the pass, to be stored from the first address of a half on."""
     store_base = half << share.config.act_row_bits
     return [
-        Order(row, bias_base + row, store_base + row, clear)
-        for row in range(share.descriptor.rows)
+        Order(row, bias_base + row, store_base + row, clear) for row in range(share.descriptor.rows)
     ]
 
 

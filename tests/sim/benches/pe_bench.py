@@ -76,7 +76,7 @@ class Share:
         return decoded.entries[active, own], decoded.pads[active, own]
 
     def counts(self, acts: np.ndarray) -> dict[str, int]:
-        """Counters if this PE were alone and its columns came without a gap: as if none were zero."""
+        """Counters if this PE were alone and no activation zero: its columns come without a gap."""
         entries, pads = self.entries(acts)
         columns = len(entries)
         descriptor = replace(self.descriptor, columns=columns, input_rows=max(1, columns))
