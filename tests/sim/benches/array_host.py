@@ -116,7 +116,7 @@ class ArrayHost(Bench):
     async def run_image(
         self, program: Program, acts: np.ndarray, *, loaded: bool = False, eager: bool = False
     ) -> tuple[Ended, Results]:
-        """One vector through all segments, unless the only one is ``loaded``; counters of all passes."""
+        """One vector through all segments, loaded one by one unless ``loaded``; all counters."""
         vectors = [acts, *(np.zeros(layer.outputs, np.int64) for layer in program.layers)]
         busy, parts = 0, []
         for segment in program.segments:
