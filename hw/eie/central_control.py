@@ -29,7 +29,8 @@ class CentralControl(wiring.Component):
     busy : Out
         Not in I/O mode.
     error : Out
-        :class:`spec.eie.iomap.Error`, the first one since the last start that was accepted.
+        :class:`spec.eie.iomap.Error`, the first one since the last start that was accepted; an
+        error of the run itself replaces ``BUSY``.
     host : I/O mode; the table, the number of passes, and the array's own counters
     host_ready : Out
         The host may read and write.
@@ -73,7 +74,9 @@ class CentralControl(wiring.Component):
         m = Module()
         passes = Signal(bits_for(config.layers))
         number = Signal(config.layer_bits)
-        step = Signal(range(max(config.rows, descriptor_words(config)) + Drain.latency))
+        # Wide enough for any descriptor, also for one that asks for more rows than there are.
+        most = (1 << bits_for(config.rows)) + Drain.latency + descriptor_words(config)
+        step = Signal(range(most))
         failed = Signal()
         started = Signal()
         ended = Signal()
@@ -174,7 +177,8 @@ class CentralControl(wiring.Component):
             table.read_address.eq(Cat(step[:word_bits], number)),
         ]
         with m.If(host.write_enable & (host.memory == Memory.CONTROL)):
-            m.d.sync += passes.eq(host.data)
+            # A table that is longer than its memory arms nothing.
+            m.d.sync += passes.eq(Mux(host.data <= config.layers, host.data, 0))
 
         settings = self.settings.as_value()
         for word in range(words):
@@ -183,7 +187,8 @@ class CentralControl(wiring.Component):
                 m.d.sync += field.eq(table.read_data)
 
     def _note_errors(self, m: Module, started: Signal, failed: Signal) -> None:
-        """Keep the first error since the last start; those of a run make it fail."""
+        """Keep the first error since the last start; those of a run make it fail, and tell more
+        than ``BUSY``."""
         fatal = {
             Error.COLUMN: self.scan_error,
             Error.ROW: self.row_error,

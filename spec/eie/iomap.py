@@ -43,7 +43,11 @@ class Memory(IntEnum):
 
 
 class Error(IntEnum):
-    """Codes of the ``error`` port; the first error stays until the next start that is accepted."""
+    """Codes of the ``error`` port.
+
+    The first error stays until the next start that is accepted, but an error of the run itself
+    replaces ``BUSY``.
+    """
 
     meaning: str
 
@@ -54,7 +58,7 @@ class Error(IntEnum):
         return error
 
     NONE = 0, "no error"
-    NO_IMAGE = 1, "a start before the number of passes was written"
+    NO_IMAGE = 1, "a start before a number of passes that the table holds was written"
     BUSY = 2, "a start while a run was going on; that run is not disturbed"
     COLUMN = 3, "a non-zero activation behind the layer's last column"
     ROW = 4, "an entry whose row lies behind the pass's last"

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from spec.eie.config import EieConfig
+from spec.eie.config import EieConfig, bits_for
 from spec.eie.iomap import Error, Memory, descriptor_word_bits
 from spec.eie.program import Segment
 from tests.hw.eie.machine import CONFIGS, Machine, random_machine
@@ -139,3 +139,25 @@ def assert_survives_rubbish(config: EieConfig, rng: np.random.Generator) -> None
 def test_rubbish(rng: np.random.Generator) -> None:
     """See :func:`assert_survives_rubbish`."""
     assert_survives_rubbish(CONFIGS["ahead"], rng)
+
+
+def test_more_passes_than_the_table_holds(rng: np.random.Generator) -> None:
+    """They arm nothing, where they once made a run that never ended."""
+    machine = random_machine(rng, CONFIGS["ahead"])
+    for passes in (machine.program.config.layers + 1, 1 << 63):
+        machine.port.write(Memory.CONTROL, 0, 0, passes)
+        assert machine.run() == (0, Error.NO_IMAGE)
+    machine.port.write(Memory.CONTROL, 0, 0, len(machine.segment.passes))
+    machine.assert_right()
+
+
+def test_more_rows_than_there_are(rng: np.random.Generator) -> None:
+    """A descriptor's rows are not checked, but whatever they are the run ends."""
+    machine = random_machine(rng, CONFIGS["ahead"])
+    machine.assert_right()
+    config = machine.program.config
+    every = (1 << bits_for(config.rows)) - 1
+    descriptor = replace(machine.segment.passes[0].descriptor, rows=every)
+    for index, word in enumerate(descriptor.pack(config)):
+        machine.port.write(Memory.DESCRIPTORS, 0, index, word)
+    assert machine.run()[1] == Error.NONE
