@@ -12,7 +12,7 @@ import numpy as np
 from sim.protocol import ANSWER, REQUEST, WORD_BYTES, Request, Status
 from spec.eie.config import EieConfig
 from spec.eie.iomap import pack_reads, pack_writes
-from sw.host.port import PortError, StillBusy, Words, check_cycles, check_request
+from sw.host.port import PortError, StillBusyError, Words, check_cycles, check_request
 
 SLOWEST_CYCLES_PER_SECOND = 200
 """No simulator is slower; a request that takes longer than this allows is given up."""
@@ -23,8 +23,8 @@ TAIL_BYTES = 2000
 class ProcessPort:
     """Speaks :mod:`sim.protocol` to a process that it starts.
 
-    Whatever becomes of the process, calls return or raise: the process bounds each of its waits, and
-    this side bounds the time that it waits for the process.
+    Whatever becomes of the process, calls return or raise: the process bounds each of its waits,
+    and this side bounds the time that it waits for the process.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class ProcessPort:
     ) -> None:
         self.config = config
         self.tools = tools
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 -- closed in close()
         self._socket, theirs = socket.socketpair()
         with theirs:
             number = str(theirs.fileno())
@@ -119,12 +119,12 @@ class ProcessPort:
         try:
             self._socket.sendall(REQUEST.pack(kind, count))
             if payloads is not None:
-                self._socket.sendall(np.ascontiguousarray(payloads, np.uint64))
+                self._socket.sendall(np.ascontiguousarray(payloads, np.uint64).data)
         except OSError as error:
             raise self._failure(error) from None
         status, value, code = ANSWER.unpack(self._receive(ANSWER.size))
         if status == Status.STILL_BUSY:
-            raise StillBusy(value)
+            raise StillBusyError(value)
         if status == Status.NOT_READY:
             done = f" after {value} of {count} words" if count else ""
             raise PortError(f"{kind.name.lower()}: the array is not ready{done}")

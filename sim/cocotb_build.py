@@ -1,7 +1,7 @@
 """cocotb on Verilator, for any component: builds it, runs a module of benches, says what failed.
 
-cocotb's own runner makes every signal of the design public, which a large array's compilation does not
-survive. Here only the ports of the top are public, and what a bench names beyond them.
+cocotb's own runner makes every signal of the design public, which a large array's compilation does
+not survive. Here only the ports of the top are public, and what a bench names beyond them.
 """
 
 import os

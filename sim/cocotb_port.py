@@ -18,8 +18,8 @@ from sw.host.port import patience_cycles
 class CocotbPort(ProcessPort):
     """The array under cocotb: some ten thousand words or cycles with traffic per second.
 
-    The simulator's process runs one cocotb test, :mod:`sim.cocotb_server`, which serves this port until
-    it is closed.
+    The simulator's process runs one cocotb test, :mod:`sim.cocotb_server`, which serves this port
+    until it is closed.
 
     Parameters
     ----------

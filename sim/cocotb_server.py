@@ -1,8 +1,9 @@
-"""The cocotb test that serves a port: it runs inside the simulator and answers requests on a socket.
+"""The cocotb test that serves a port: it runs inside the simulator and answers requests on a
+socket.
 
-:mod:`sim.cocotb_port` starts it. Waiting for a request stops the simulation; time moves only while one
-is served. Like all of our benches it changes inputs right after a rising edge, and looks at outputs at
-the next one, where they still have the values from before it.
+:mod:`sim.cocotb_port` starts it. Waiting for a request stops the simulation; time moves only while
+one is served. Like all of our benches it changes inputs right after a rising edge, and looks at
+outputs at the next one, where they still have the values from before it.
 """
 
 import os

@@ -1,12 +1,12 @@
 """The requests that a simulator process serves on its socket, and the answers that it gives.
 
-Everything is unsigned 64-bit integers in this machine's byte order. A request is its kind and a count,
-then, for a write, ``count`` payloads of two words each, or, for a read, ``count`` payloads of one word;
-for a run the count is its limit of cycles. An answer is a status, a value (words done, cycles) and the
-array's error code; then, if a read went well, the words that were read.
+Everything is unsigned 64-bit integers in this machine's byte order. A request is its kind and a
+count, then, for a write, ``count`` payloads of two words each, or, for a read, ``count`` payloads
+of one word; for a run the count is its limit of cycles. An answer is a status, a value (words done,
+cycles) and the array's error code; then, if a read went well, the words that were read.
 
-Two processes speak it: the native harness (``harness/native.cpp``, which is given these codes when it
-is compiled) and cocotb's (:mod:`sim.cocotb_server`).
+Two processes speak it: the native harness (``harness/native.cpp``, which is given these codes when
+it is compiled) and cocotb's (:mod:`sim.cocotb_server`).
 """
 
 import struct
@@ -47,7 +47,8 @@ DENSITIES = (1, 4, 7)
 SOCKET = "SKIPSTONE_SOCKET"
 PATIENCE = "SKIPSTONE_PATIENCE"
 RAGGED = "SKIPSTONE_RAGGED"
-"""Environment variables that tell cocotb's process its socket, its patience in cycles, and a seed."""
+"""Environment variables that tell cocotb's process its socket, its patience in cycles, and a
+seed."""
 
 
 def macros() -> dict[str, int]:

@@ -19,7 +19,7 @@ from spec.eie.config import IO_DATA_BITS, EieConfig
 from spec.eie.iomap import pack_reads, pack_writes
 from sw.host.port import (
     PortError,
-    StillBusy,
+    StillBusyError,
     Words,
     check_cycles,
     check_request,
@@ -36,7 +36,8 @@ Job = Callable[[Any], Awaitable[Any]]
 
 
 class PysimPort:
-    """The array in Amaranth's simulator, which lives as long as the port and only moves in its calls.
+    """The array in Amaranth's simulator, which lives as long as the port and only moves in its
+    calls.
 
     Parameters
     ----------
@@ -221,7 +222,7 @@ class PysimPort:
         cycles = 0
         while context.get(array.busy):
             if cycles == max_cycles:
-                raise StillBusy(cycles)
+                raise StillBusyError(cycles)
             await context.tick()
             cycles += 1
         return cycles, context.get(array.error)

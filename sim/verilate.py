@@ -1,20 +1,22 @@
 """Builds simulation programs from emitted Verilog with Verilator, each kind once.
 
-A program is kept in ``build/verilator/<key>/``, where the key is a digest of everything that decides
-it. It is built in a folder beside that one, which is then renamed: what is under its key is whole.
+A program is kept in ``build/verilator/<key>/``, where the key is a digest of everything that
+decides it. It is built in a folder beside that one, which is then renamed: what is under its key is
+whole.
 """
 
+import contextlib
 import fcntl
 import functools
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -80,15 +82,21 @@ class Recipe:
 
     def control_file(self) -> str:
         """Verilator's control file, as text."""
-        lines = [f'no_inline -module "{module}"' for module in self.shared]
-        return "\n".join(["`verilator_config", *lines, *self.control, ""])
+        lines = ["`verilator_config"]
+        for module in self.shared:
+            # Inlined, or with ports replaced by the wires of one instance, code could not be shared.
+            # The clock is better replaced: all instances then wake up together.
+            ports = [port for port in ports_of(self.verilog[f"{module}.v"]) if port != "clk"]
+            lines.append(f'no_inline -module "{module}"')
+            lines += [f'public_flat_rd -module "{module}" -var "{port}"' for port in ports]
+        return "\n".join([*lines, *self.control, ""])
 
     def arguments(self) -> list[str]:
         """Verilator's arguments, without file names."""
         arguments = ["--cc", "--exe", "--prefix", "Vtop", "--top-module", self.top, *TRANSLATION]
         if self.shared:
-            # Optimizations across instances would make each instance different.
-            arguments += ["-fno-gate", "-fno-dfg-scoped", "-fno-table"]
+            # This optimization looks across instances, and makes each of them different.
+            arguments += ["-fno-dfg-scoped"]
         if self.waves:
             arguments += ["--trace-vcd"]
         for name, value in self.macros.items():
@@ -98,16 +106,24 @@ class Recipe:
     @functools.cached_property
     def key(self) -> str:
         """Sixteen hex digits that name the program."""
-        parts = [
-            verilator_version(),
-            versions().get("g++"),
-            self.arguments(),
-            self.control_file(),
-            dict(self.verilog),
-            [source.read_text() for source in self.sources],
-            COMPILATION,
-        ]
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+        sources = [source.read_text() for source in self.sources]
+        return _digest(self.arguments(), self.control_file(), dict(self.verilog), sources)
+
+    @property
+    def library_key(self) -> str:
+        """Sixteen hex digits that name Verilator's own library as this program needs it."""
+        return _digest(self.waves, list(self.options))
+
+
+def _digest(*parts: object) -> str:
+    """Of the parts, the tools and what is said to them."""
+    tools = [verilator_version(), versions().get("g++"), COMPILATION]
+    return hashlib.sha256(json.dumps([tools, *parts], sort_keys=True).encode()).hexdigest()[:16]
+
+
+def ports_of(verilog: str) -> list[str]:
+    """Names of a module's ports, from the text that was emitted for it."""
+    return re.findall(r"^\s*(?:input|output)\b[^,;\n]*?(\w+),?\s*$", verilog, re.MULTILINE)
 
 
 def build(recipe: Recipe, root: Path = BUILD) -> Path:
@@ -138,7 +154,7 @@ def build(recipe: Recipe, root: Path = BUILD) -> Path:
     return program
 
 
-@contextmanager
+@contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Hold a lock that the system takes back if this process dies."""
     with path.open("w") as file:
@@ -155,10 +171,30 @@ def _build_aside(recipe: Recipe, home: Path) -> None:
     try:
         folder.chmod(0o755)
         _translate(recipe, folder)
+        library = home / f"library-{recipe.library_key}"
+        for file in library.glob("*.o"):
+            shutil.copyfile(file, folder / "objects" / file.name)
         _compile(folder)
+        _keep_library(folder / "objects", library)
         (folder / "objects" / "Vtop").rename(folder / PROGRAM)
         shutil.rmtree(folder / "objects")
         folder.rename(home / recipe.key)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _keep_library(objects: Path, library: Path) -> None:
+    """Keep the objects of Verilator's library, half of the work for a small design, for others."""
+    if library.exists():
+        return
+    folder = Path(tempfile.mkdtemp(prefix=f".{library.name}-", dir=library.parent))
+    try:
+        folder.chmod(0o755)
+        for file in objects.glob("verilated*.o"):
+            shutil.copyfile(file, folder / file.name)
+        # Another process may have been first.
+        with contextlib.suppress(OSError):
+            folder.rename(library)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

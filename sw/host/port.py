@@ -20,7 +20,7 @@ class PortError(RuntimeError):
     """An executor died, or the array did not answer in time."""
 
 
-class StillBusy(PortError):
+class StillBusyError(PortError):
     """The array is busy after the cycles that a run was given. The run goes on: see :class:`Port`.
 
     Attributes
@@ -38,8 +38,8 @@ class StillBusy(PortError):
 class Port(Protocol):
     """What every executor behind the bus satisfies. A port that was just opened has been reset.
 
-    After :class:`StillBusy` the clock stands still within the run. ``reset`` ends it; another ``run``
-    goes on with it, and pulses ``start`` first, which the array notes as an error.
+    After :class:`StillBusyError` the clock stands still within the run. ``reset`` ends it; another
+    ``run`` goes on with it, and pulses ``start`` first, which the array notes as an error.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ class Port(Protocol):
 
         Raises
         ------
-        StillBusy
+        StillBusyError
             The array is busy after ``max_cycles``.
         """
         ...

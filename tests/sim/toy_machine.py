@@ -14,10 +14,10 @@ ROW_BITS = 4
 class ToyMachine(wiring.Component):
     """Keeps ``2 ** ROW_BITS`` words for each PE, and is busy for as long as it is told.
 
-    A write to CONTROL 0 sets the cycles of a run, to CONTROL 1 its error code, a read of CONTROL tells
-    how many cycles there have been since the start. ACTIVATIONS are kept. A request for COUNTERS is never
-    taken, so that the host waits in vain. Like the array, the machine is busy for ``config.rows`` cycles
-    after reset.
+    A write to CONTROL 0 sets the cycles of a run, to CONTROL 1 its error code, a read of CONTROL
+    tells how many cycles there have been since the start. ACTIVATIONS are kept. A request for
+    COUNTERS is never taken, so that the host waits in vain. Like the array, the machine is busy for
+    ``config.rows`` cycles after reset.
     """
 
     def __init__(self, config: EieConfig):

@@ -11,7 +11,7 @@ from spec.eie.program import Program, Segment
 from sw.host.compare import Result, first_difference, run_on
 from sw.host.driver import BusDevice, most_cycles
 from sw.host.golden import GoldenDevice
-from sw.host.port import StillBusy
+from sw.host.port import StillBusyError
 from tests.programs import random_acts, random_program
 
 SMALL = {"pes": 2, "rows": 8, "act_rows": 8, "entries": 256, "columns": 128, "layers": 8}
@@ -84,7 +84,7 @@ class Machine:
 
     def run_until(self, cycle: int) -> None:
         """Start, and stand still in a cycle of the run: 1 is the second one."""
-        with pytest.raises(StillBusy):
+        with pytest.raises(StillBusyError):
             self.port.run(cycle)
 
     def result(self) -> np.ndarray:

@@ -20,7 +20,7 @@ from spec.eie.iomap import (
     descriptor_word_bits,
     pe_counter_bits,
 )
-from sw.host.port import StillBusy, Words
+from sw.host.port import StillBusyError, Words
 from tests.spec.eie.clocked import run_clocked
 
 
@@ -75,7 +75,7 @@ class FakePort:
     def run(self, max_cycles: int) -> tuple[int, int]:
         self.limits.append(max_cycles)
         if self.hang:
-            raise StillBusy(max_cycles)
+            raise StillBusyError(max_cycles)
         if self.error:
             return 1, self.error
         half = busy = 0
