@@ -59,7 +59,10 @@ def build(config: EieConfig, out: Path | None = None) -> Path:
     """
     name = default_name(config)
     out = Path("build", name) if out is None else Path(out)
-    _check_free(out)
+    try:
+        _check_free(out)
+    except OSError as error:
+        raise UserError(f"cannot build into {out}: {error.strerror}") from None
     emitted = emission(EieArray(config), TOP)
     files = {f"rtl/{file}": text for file, text in emitted.files.items()}
     files[f"{name}.core"] = core_file(name, skipstone_version(), config.digest, TOP, list(files))
@@ -69,6 +72,8 @@ def build(config: EieConfig, out: Path | None = None) -> Path:
 
 
 def _check_free(out: Path) -> None:
+    if out.absolute() == Path.cwd():
+        raise UserError("cannot build into the current folder: name another one with --out")
     if not os.path.lexists(out):
         return
     if out.is_symlink() or not out.is_dir():

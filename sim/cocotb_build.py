@@ -15,8 +15,9 @@ from xml.etree import ElementTree
 from amaranth.lib import wiring
 
 from hw.emit import emit
+from sim.recipe import Recipe
 from sim.tools import require, verilator_environment
-from sim.verilate import BUILD, Recipe, build
+from sim.verilate import BUILD, build
 from sim.waves import wave_file
 from spec.errors import UserError
 
@@ -60,7 +61,7 @@ def run_bench(
     public : sequence of (module, signal)
         Signals inside the design that the benches read or write.
     shared : sequence of str
-        Modules with many instances, see :class:`sim.verilate.Recipe`.
+        Modules with many instances, see :class:`sim.recipe.Recipe`.
     waves : bool or Path
         Record waveforms, into ``build/waves`` or another folder.
     timeout_seconds : float

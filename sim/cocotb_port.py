@@ -8,7 +8,7 @@ from sim.child import ProcessPort
 from sim.cocotb_build import bench_command, bench_environment, bench_recipe
 from sim.native import SHARED, TOP, Factory
 from sim.protocol import PATIENCE, RAGGED, SOCKET
-from sim.tools import versions
+from sim.tools import require
 from sim.verilate import BUILD, build
 from sim.waves import wave_file
 from spec.eie.config import EieConfig
@@ -51,6 +51,6 @@ class CocotbPort(ProcessPort):
         environment[PATIENCE] = str(patience_cycles(config))
         if ragged is not None:
             environment[RAGGED] = str(ragged)
-        tools = {name: versions()[name] for name in ("amaranth", "verilator", "g++", "cocotb")}
+        tools = {name: require(name).version for name in ("amaranth", "verilator", "g++", "cocotb")}
         command = bench_command(program, wave_file(waves, "cocotb"))
         super().__init__(config, tools, command, environment)

@@ -9,8 +9,9 @@ from hw.eie.array import EieArray
 from hw.emit import emit
 from sim.child import ProcessPort
 from sim.protocol import macros
-from sim.tools import versions
-from sim.verilate import BUILD, Recipe, build
+from sim.recipe import Recipe
+from sim.tools import require
+from sim.verilate import BUILD, build
 from sim.waves import wave_file
 from spec.eie.config import EieConfig
 from sw.host.port import patience_cycles
@@ -57,7 +58,7 @@ class NativePort(ProcessPort):
         file = wave_file(waves, "verilator")
         if file:
             command.append(str(file))
-        tools = {name: versions()[name] for name in ("amaranth", "verilator", "g++")}
+        tools = {name: require(name).version for name in ("amaranth", "verilator", "g++")}
         super().__init__(config, tools, command)
 
 

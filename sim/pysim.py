@@ -13,7 +13,7 @@ from amaranth.sim import Simulator
 
 from hw.eie.array import EieArray
 from sim.protocol import DENSITIES
-from sim.tools import versions
+from sim.tools import python_version, require
 from sim.waves import wave_file
 from spec.eie.config import IO_DATA_BITS, EieConfig
 from spec.eie.iomap import pack_reads, pack_writes
@@ -59,7 +59,7 @@ class PysimPort:
         waves: bool | Path = False,
     ) -> None:
         self.config = config
-        self.tools = {name: versions()[name] for name in ("python", "amaranth")}
+        self.tools = {"python": python_version(), "amaranth": require("amaranth").version}
         self._patience = patience_cycles(config)
         self._random = None if ragged is None else random.Random(ragged)
         self._eighths = 0

@@ -8,24 +8,24 @@ import argparse
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import safetensors
 import safetensors.numpy
 
+from spec.eie.checks import check_fits
 from spec.eie.config import EieConfig
 from spec.eie.csc import decode
 from spec.eie.descriptor import Descriptor
 from spec.eie.golden import decode_pass
-from spec.eie.program import Layer, Pass, Program, Segment, Slice, matrix_of
+from spec.eie.program import MEMORIES, Layer, Pass, Program, Segment, Slice, matrix_of
 from spec.errors import UserError, cli
 from spec.files import read_file, write_file
 
 FORMAT_VERSION = 1
-MEMORIES = {"codebooks": np.int64, "biases": np.int64, "pointers": np.uint32, "lines": np.uint64}
-"""Memories of a segment and the type of their words in the file."""
 
 
 def to_bytes(program: Program) -> bytes:
@@ -82,27 +82,15 @@ def read(path: Path | str) -> Program:
 
 def from_bytes(data: bytes, name: str = "image") -> Program:
     """The program in a file's contents; ``name`` is what error messages call it."""
-    document, tensors = _open(data, name)
     try:
-        config = EieConfig.from_json(document["config"])
-        if config.digest != document["config_digest"]:
-            raise UserError(f"{name}: its configuration does not have the digest that it states")
-        segments = tuple(
-            Segment(
-                passes=tuple(_pass(step) for step in entry["passes"]),
-                feed=Slice(**entry["feed"]) if entry["feed"] else None,
-                fetch=Slice(**entry["fetch"]) if entry["fetch"] else None,
-                **{memory: tensors[f"segment{number}.{memory}"] for memory in MEMORIES},
-            )
-            for number, entry in enumerate(document["segments"])
-        )
-        layers = tuple(Layer(**layer) for layer in document["layers"])
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{name}: the image's metadata is incomplete ({error})") from None
-    return Program(config=config, layers=layers, segments=segments)
+        program = _decode(*_open(data))
+        check_fits(program)
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from None
+    return program
 
 
-def _open(data: bytes, name: str) -> tuple[dict, dict[str, np.ndarray]]:
+def _open(data: bytes) -> tuple[dict, dict[str, np.ndarray]]:
     """Metadata and tensors, once it is certain that they are whole and unaltered."""
     try:
         tensors = safetensors.numpy.load(data)
@@ -110,30 +98,65 @@ def _open(data: bytes, name: str) -> tuple[dict, dict[str, np.ndarray]]:
         metadata = header["__metadata__"]
         text, checksum = metadata["skipstone"], metadata["sha256"]
         document = json.loads(text)
-        if not isinstance(document, dict):
-            raise ValueError("metadata is no object")
-    except (safetensors.SafetensorError, ValueError, KeyError):
-        raise UserError(f"{name}: not a Skipstone image, or a truncated one") from None
+    except (safetensors.SafetensorError, ValueError, KeyError, RecursionError):
+        raise UserError("not a Skipstone image, or a truncated one") from None
+    if not isinstance(document, dict):
+        raise UserError("not a Skipstone image: its metadata is no object")
+    if _checksum(text, tensors) != checksum:
+        raise UserError("altered since it was written (its checksum differs)")
     version, engine = document.get("format_version"), document.get("engine")
     if version != FORMAT_VERSION:
-        raise UserError(f"{name}: format version {version}, this reader takes {FORMAT_VERSION}")
+        raise UserError(f"format version {version}, this reader takes {FORMAT_VERSION}")
     if engine != "eie":
-        raise UserError(f"{name}: made for the engine {engine!r}, this reader takes 'eie'")
-    if _checksum(text, tensors) != checksum:
-        raise UserError(f"{name}: altered since it was written (its checksum differs)")
+        raise UserError(f"made for the engine {engine!r}, this reader takes 'eie'")
     return document, tensors
 
 
+def _decode(document: dict, tensors: dict[str, np.ndarray]) -> Program:
+    """The program that metadata and tensors describe."""
+    try:
+        config = EieConfig.from_json(document["config"])
+        if config.digest != document["config_digest"]:
+            raise UserError("its configuration does not have the digest that it states")
+        segments = tuple(
+            Segment(
+                passes=tuple(_pass(step) for step in entry["passes"]),
+                feed=_build(Slice, entry["feed"]) if entry["feed"] else None,
+                fetch=_build(Slice, entry["fetch"]) if entry["fetch"] else None,
+                **{memory: tensors[f"segment{number}.{memory}"] for memory in MEMORIES},
+            )
+            for number, entry in enumerate(document["segments"])
+        )
+        layers = tuple(_build(Layer, layer) for layer in document["layers"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"the image's metadata is incomplete or wrong ({error})") from None
+    return Program(config=config, layers=layers, segments=segments)
+
+
 def _pass(values: dict) -> Pass:
-    return Pass(**{**values, "descriptor": Descriptor(**values["descriptor"])})
+    return _build(Pass, values | {"descriptor": _build(Descriptor, values["descriptor"])})
+
+
+Item = TypeVar("Item", Layer, Slice, Pass, Descriptor)
+
+
+def _build(kind: type[Item], values: dict) -> Item:
+    """An object of JSON values; a :class:`TypeError` names a field of another type."""
+    for field in fields(kind):
+        value = values[field.name]
+        fits = type(value) is field.type or (field.type is float and type(value) is int)
+        if not fits:
+            raise TypeError(f"{kind.__name__}.{field.name} is {value!r}")
+    return kind(**values)
 
 
 def _checksum(text: str, tensors: dict[str, np.ndarray]) -> str:
-    """SHA-256 over the metadata and every tensor with its name, type and shape."""
+    """SHA-256 over the metadata and every tensor; ``docs/image.md`` says of which bytes."""
     digest = hashlib.sha256(text.encode())
     for key in sorted(tensors):
         tensor = tensors[key]
-        digest.update(f"{key} {tensor.dtype} {tensor.shape}".encode())
+        shape = "x".join(map(str, tensor.shape))
+        digest.update(f"{key} {tensor.dtype.name} {shape}\n".encode())
         digest.update(np.ascontiguousarray(tensor).tobytes())
     return digest.hexdigest()
 

@@ -28,7 +28,8 @@ class Scan(wiring.Component):
     active : Out
         Columns are (or may be) still to come.
     error : Out
-        A non-zero stands behind the last column; the scan has stopped.
+        A non-zero stands behind the last column, of the layer or of the pointer memory; the scan
+        has stopped.
     row_enable, row_address : Out
         Read of a row in all activation stores.
     pending : Out
@@ -62,7 +63,9 @@ class Scan(wiring.Component):
         row = Signal(config.act_row_bits)
         rows_left = Signal(bits_for(config.act_rows))
         columns_left = Signal(signed(bits_for(config.acts) + 1))
-        row_pointer = Signal(config.pointer_address_bits + 1)
+        # Wide enough for every base and column, so that none wraps into the memory again.
+        row_pointer = Signal(range((1 << config.pointer_address_bits) + 2 * config.acts))
+        outside = Signal()
         done = Signal(config.pes)
         offer = Signal()
         sent = Signal()
@@ -72,7 +75,9 @@ class Scan(wiring.Component):
         m.d.comb += [
             self.pending.eq(~done),
             offer.eq(self.active & candidate.found),
-            self.error.eq(offer & (candidate.pe >= columns_left)),
+            # A column ends where the next one begins, so the memory has to hold that pointer, too.
+            outside.eq(row_pointer + candidate.pe >= config.columns - 1),
+            self.error.eq(offer & ((candidate.pe >= columns_left) | outside)),
             self.o.valid.eq(offer & ~self.error),
             self.o.payload.pointer.eq(row_pointer + candidate.pe),
             self.o.payload.value.eq(candidate.value),

@@ -15,7 +15,7 @@ from spec.eie.csc import check
 from spec.eie.cycles import PassCounts, count_pass
 from spec.eie.program import Pass, Program, Segment, matrix_of
 from spec.errors import UserError
-from spec.numbers import requantize
+from spec.numbers import requantize, signed_bounds
 
 
 @dataclass(frozen=True)
@@ -137,6 +137,7 @@ class GoldenModel:
                 active[number].append(columns)
                 rows = descriptor.rows * config.pes
                 sums[:rows] += self.decoded[number].multiply(inputs, columns, rows)
+                self._check_sums(number, sums)
                 if descriptor.drain:
                     at = descriptor.output_base * config.pes
                     store[1 - source, at : at + rows] = _drain(config, segment, step, sums[:rows])
@@ -148,6 +149,15 @@ class GoldenModel:
                 found = store[segment.final_half, : fetch.count]
                 vectors[fetch.layer + 1][fetch.first : fetch.first + fetch.count] = found
         return vectors[-1]
+
+    def _check_sums(self, number: int, sums: np.ndarray) -> None:
+        """Refuse what the compiler should have refused: an accumulator would wrap."""
+        low, high = signed_bounds(self.config.acc_bits)
+        if sums.min() < low or sums.max() > high:
+            raise UserError(
+                f"the image's pass {number}: sums of {sums.min()}...{sums.max()} leave the "
+                f"{self.config.acc_bits} bits of an accumulator"
+            )
 
 
 def _feed(half: np.ndarray, vector: np.ndarray, first: int, count: int, config: EieConfig) -> None:
@@ -179,7 +189,7 @@ def check_batch(program: Program, batch: np.ndarray) -> np.ndarray:
         raise UserError(f"input has shape {batch.shape}, must be (images, {program.inputs})")
     if not np.issubdtype(batch.dtype, np.integer):
         raise UserError(f"a device takes integers, the input is {batch.dtype}; quantize it first")
-    low, high = -(1 << program.config.act_bits - 1), (1 << program.config.act_bits - 1) - 1
+    low, high = signed_bounds(program.config.act_bits)
     if batch.size and (batch.min() < low or batch.max() > high):
         raise UserError(
             f"input reaches {batch.min()}...{batch.max()}, must stay within {low}...{high}"

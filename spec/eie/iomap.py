@@ -59,8 +59,8 @@ class Error(IntEnum):
 
     NONE = 0, "no error"
     NO_IMAGE = 1, "a start before a number of passes that the table holds was written"
-    BUSY = 2, "a start while a run was going on; that run is not disturbed"
-    COLUMN = 3, "a non-zero activation behind the layer's last column"
+    BUSY = 2, "a start while a run or the clearing of accumulators goes on, which is not disturbed"
+    COLUMN = 3, "a non-zero activation behind the last column of the layer or the pointer memory"
     ROW = 4, "an entry whose row lies behind the pass's last"
     POINTER = 5, "a column that ends before it starts, or behind the matrix memory"
 

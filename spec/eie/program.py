@@ -18,6 +18,9 @@ from spec.eie.csc import Csc, unpack_lines
 from spec.eie.descriptor import Descriptor
 from spec.errors import UserError
 
+MEMORIES = {"codebooks": np.int64, "biases": np.int64, "pointers": np.uint32, "lines": np.uint64}
+"""Memories of a segment and the type of their words."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:

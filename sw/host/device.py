@@ -10,7 +10,7 @@ from spec.eie.cycles import PassCounts
 from spec.eie.golden import check_batch
 from spec.eie.program import Program
 from spec.errors import UserError
-from sw.host.checks import check_fits
+from spec.eie.checks import check_fits
 
 Tick = Callable[[int], object]
 """Told the number of images done since it was last called."""

@@ -117,6 +117,14 @@ def test_a_file_in_the_way_is_left_alone(tmp_path):
 
 
 @pytest.mark.unit
+@pytest.mark.parametrize("out", [".", ""])
+def test_the_current_folder_is_not_replaced(tmp_path, monkeypatch, out):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="cannot build into the current folder"):
+        build(TINY, Path(out))
+
+
+@pytest.mark.unit
 def test_nothing_half_written_is_left(tmp_path, monkeypatch):
     build(TINY, tmp_path / "out")
     before = contents(tmp_path)

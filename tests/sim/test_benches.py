@@ -20,12 +20,12 @@ from hw.eie.pointer_read import PointerRead
 from sim.cocotb_build import run_bench
 from sim.native import SHARED, TOP
 from spec.eie.config import EieConfig, preset
-from spec.eie.iomap import Error
+from spec.eie.iomap import Error, Memory, descriptor_word_bits
 from spec.eie.program import Program, Segment
 from sw.compile import compile_network
 from sw.host.inputs import quantize_input
 from tests.programs import random_acts, random_case, random_program
-from tests.sim.benches.jobs import Job, write_jobs
+from tests.sim.benches.jobs import Job, Word, write_jobs
 from tests.sim.test_agreement import CONFIGS as AGREEMENT
 from tests.sw.compile.networks import set_weights
 
@@ -149,28 +149,31 @@ def mistakes(rng: np.random.Generator, program: Program, acts: np.ndarray) -> li
     """Jobs with a mistake somewhere, one of each kind that ends a run."""
     config, segment = program.config, program.segments[0]
     pe, column = int(rng.integers(config.pes)), int(rng.integers(1, program.inputs))
+    behind = (Memory.POINTERS, pe, column, config.entries + 1)
+    backwards = (Memory.POINTERS, pe, column - 1, int(segment.pointers[pe, column]) + 1)
     too_many = np.append(acts, [[0] * int(rng.integers(2)) + [-1]], axis=1)
     assert too_many.shape[1] <= -(-program.inputs // config.pes) * config.pes, "another row"
-    behind, backwards = segment.pointers.copy(), segment.pointers.copy()
-    behind[pe, column] = config.entries + 1
-    backwards[pe, column - 1] = backwards[pe, column] + 1
-
-    def job(name: str, error: Error, wrong: Segment = segment, batch: np.ndarray = acts) -> Job:
-        return Job(name, replace(program, segments=(wrong,)), batch, error)
-
+    rows = [
+        Job(
+            f"entry behind the last row of pass {at}",
+            program,
+            acts,
+            row_less(segment, at, config),
+            Error.ROW,
+        )
+        for at in (0, 1)
+    ]
     return [
-        job("non-zero behind the last column", Error.COLUMN, batch=too_many),
-        job("entry behind the last row", Error.ROW, with_rows(segment, 0)),
-        job("the same in the second pass", Error.ROW, with_rows(segment, 1)),
-        job("column behind the memory", Error.POINTER, replace(segment, pointers=behind)),
-        job("column backwards", Error.POINTER, replace(segment, pointers=backwards)),
+        Job("non-zero behind the last column", program, too_many, error=Error.COLUMN),
+        *rows,
+        Job("column behind the memory", program, acts, (behind,), Error.POINTER),
+        Job("column backwards", program, acts, (backwards,), Error.POINTER),
     ]
 
 
-def with_rows(segment: Segment, number: int) -> Segment:
-    """The segment with a row less in pass ``number``."""
-    passes = list(segment.passes)
-    descriptor = passes[number].descriptor
-    descriptor = replace(descriptor, rows=descriptor.rows - 1)
-    passes[number] = replace(passes[number], descriptor=descriptor)
-    return replace(segment, passes=tuple(passes))
+def row_less(segment: Segment, number: int, config: EieConfig) -> tuple[Word, ...]:
+    """The descriptor of pass ``number``, with a row less than its entries need."""
+    descriptor = segment.passes[number].descriptor
+    words = replace(descriptor, rows=descriptor.rows - 1).pack(config)
+    base = number << descriptor_word_bits(config)
+    return tuple((Memory.DESCRIPTORS, 0, base | at, word) for at, word in enumerate(words))

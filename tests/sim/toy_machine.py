@@ -40,7 +40,7 @@ class ToyMachine(wiring.Component):
         read = self._fields(self.read.payload, read_fields(self.config))
 
         # Take a write at once, a read when the answer before has gone.
-        writes, reads, asked, asked_control = Signal(), Signal(), Signal(), Signal()
+        writes, reads, asked = Signal(), Signal(), Signal()
         m.d.comb += [
             self.write.ready.eq(~self.busy & (write["memory"] != Memory.COUNTERS)),
             self.read.ready.eq(
@@ -60,12 +60,18 @@ class ToyMachine(wiring.Component):
             words.read_enable.eq(reads),
             words.read_address.eq(Cat(read["address"][:ROW_BITS], read["pe"])),
         ]
-        taken = Signal(32)
-        m.d.sync += [asked.eq(reads), asked_control.eq(read["memory"] == Memory.CONTROL)]
+        taken, now, count = Signal(32), Signal(32), Signal(32)
+        of_words = Signal()
+        m.d.sync += [
+            now.eq(now + 1),
+            asked.eq(reads),
+            count.eq(Mux(read["address"][0], now, taken)),
+            of_words.eq(read["memory"] != Memory.CONTROL),
+        ]
         with m.If(asked):
             m.d.sync += [
                 self.data.valid.eq(1),
-                self.data.payload.eq(Mux(asked_control, taken, words.read_data)),
+                self.data.payload.eq(Mux(of_words, words.read_data, count)),
             ]
         with m.Elif(self.data.ready):
             m.d.sync += self.data.valid.eq(0)

@@ -198,3 +198,22 @@ def test_a_damaged_file_is_one_line_and_exit_code_2(path):
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"error: {path}: altered since it was written (its checksum differs)\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d["layers"][0].update(inputs="9"), "Layer.inputs is '9'"),
+        (lambda d: d["layers"][0].update(inputs=True), "Layer.inputs is True"),
+        (lambda d: d.update(layers=[]), "has 0 layers"),
+        (lambda d: d["config"].update(pes=0), "net.skip: EIE configuration: pes = 0"),
+        (lambda d: d["segments"][0]["passes"][0].update(layer=9), "layer up to 9"),
+        (lambda d: d["segments"][0]["passes"][0]["descriptor"].update(codebook=99), "codebook"),
+        (lambda d: d["segments"][0]["passes"][0]["descriptor"].pop("rows"), "'rows'"),
+        (lambda d: d.update(segments=[3]), "metadata is incomplete or wrong"),
+    ],
+)
+def test_forged_metadata_is_refused(rng, change, message):
+    program = random_program(rng, preset("tiny"), [20, 14, 3])
+    with pytest.raises(UserError, match=message):
+        image.from_bytes(forged(program, lambda d: (change(d), d)[1]), "net.skip")

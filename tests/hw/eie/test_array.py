@@ -45,14 +45,16 @@ def chain(
 ) -> Machine:
     """Passes from anywhere in the source half to anywhere in the other, which is read whole.
 
-    A pass without drain leaves its sums to the next, whose rows may be more or fewer.
+    A pass without drain leaves its sums to later ones; the last pass has as many rows as any, since
+    no sum may be left behind.
     """
     config = port.config
     builder = Builder(config)
     book = np.concatenate([[0], rng.integers(-99, 99, config.codes - 1)])
     whole = config.acts
-    for drain, swap in zip(drains, swaps, strict=True):
-        rows, inputs = (int(count) for count in rng.integers(1, 5, 2))
+    heights = np.sort(rng.integers(1, 5, len(drains))).tolist()
+    for rows, drain, swap in zip(heights, drains, swaps, strict=True):
+        inputs = int(rng.integers(1, 5))
         source, target = (int(rng.integers(config.act_rows - count)) for count in (inputs, rows))
         columns = inputs * config.pes
         # Weights behind the pass's own inputs, which stand for a later tile, keep it from draining.

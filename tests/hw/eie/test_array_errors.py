@@ -161,3 +161,17 @@ def test_more_rows_than_there_are(rng: np.random.Generator) -> None:
     for index, word in enumerate(descriptor.pack(config)):
         machine.port.write(Memory.DESCRIPTORS, 0, index, word)
     assert machine.run()[1] == Error.NONE
+
+
+def test_column_behind_the_pointer_memory(rng: np.random.Generator) -> None:
+    """COLUMN, where the address once wrapped to the first pointers."""
+    machine = random_machine(rng, CONFIGS["ahead"])
+    machine.assert_right()
+    config, step = machine.program.config, machine.segment.passes[0]
+    machine.feed(np.ones_like(machine.acts))
+    last = config.columns - step.inputs
+    for base, code in ((last, Error.COLUMN), (config.columns - 1, Error.COLUMN)):
+        descriptor = replace(step.descriptor, pointer_base=base)
+        for index, word in enumerate(descriptor.pack(config)):
+            machine.port.write(Memory.DESCRIPTORS, 0, index, word)
+        assert machine.run()[1] == code

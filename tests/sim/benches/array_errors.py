@@ -5,10 +5,10 @@ from typing import Any
 import cocotb
 import numpy as np
 
-from spec.eie.iomap import Error
+from spec.eie.iomap import Error, Memory
 from tests.sim.benches.array_host import ArrayHost, Ended, Expected
 from tests.sim.benches.jobs import Job, read_jobs
-from tests.sim.benches.requests import arming, feeding, loading
+from tests.sim.benches.requests import arming, feeding, loading, packed
 
 
 def split(jobs: list[Job]) -> tuple[Job, list[Job]]:
@@ -58,6 +58,25 @@ async def start_while_busy(dut: Any) -> None:
         await assert_right(host, expected, right.batch[0])
 
 
+@cocotb.test(timeout_time=5, timeout_unit="ms")
+async def start_while_clearing(dut: Any) -> None:
+    """Noted in any cycle of it; the accumulators are all zero nonetheless."""
+    right, _ = split(read_jobs())
+    host = ArrayHost(dut, right.program.config)
+    segment, expected = right.program.segments[0], Expected(right)
+    await host.reset()
+    for moment in (0, *host.rng.integers(1, host.config.rows - 1, 3), host.config.rows - 1):
+        await host.tell(loading(host.config, segment) + feeding(host.config, right.batch[0]))
+        await host.pulse("start")
+        await host.cycles(int(host.rng.integers(expected.cycles(0) - 1)))
+        await host.pulse("rst")
+        second = cocotb.start_soon(start_in(host, int(moment)))
+        assert await host.idle() == Ended(host.config.rows, Error.BUSY)
+        await second
+        await host.tell(arming(host.config, len(segment.passes)))
+        await assert_right(host, expected, right.batch[0])
+
+
 async def start_in(host: ArrayHost, cycle: int) -> None:
     """Another start, in a cycle of the run counted from 0."""
     await host.cycles(cycle)
@@ -75,6 +94,8 @@ async def mistakes(dut: Any) -> None:
     for job in wrong:
         dut._log.info("%s", job.name)
         await host.tell(loading(host.config, job.program.segments[0]))
+        for memory, *word in job.wrong:
+            await host.tell(packed(host.config, Memory(memory), *word))
         for _ in range(2):
             await host.tell(feeding(host.config, job.batch[0]))
             assert (await host.run()).error == job.error, job.name

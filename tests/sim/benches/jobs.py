@@ -16,13 +16,26 @@ JOBS = "SKIPSTONE_BENCH_JOBS"
 """Environment variable with the path of the list of jobs."""
 
 
+Word = tuple[int, int, int, int]
+"""Memory, PE, address, data."""
+
+
 @dataclass(frozen=True, eq=False)
 class Job:
-    """A program, vectors for it, and the error code that each of them ends with."""
+    """A program and vectors for it.
+
+    Attributes
+    ----------
+    wrong : tuple of Word
+        Mistakes: words to write over the program's.
+    error : Error
+        What a run then ends with.
+    """
 
     name: str
     program: Program
     batch: np.ndarray
+    wrong: tuple[Word, ...] = ()
     error: Error = Error.NONE
 
 
@@ -36,6 +49,7 @@ def write_jobs(jobs: Sequence[Job], folder: Path) -> dict[str, str]:
                 "name": job.name,
                 "image": str(path.absolute()),
                 "batch": job.batch.tolist(),
+                "wrong": job.wrong,
                 "error": int(job.error),
             }
         )
@@ -51,6 +65,7 @@ def read_jobs() -> list[Job]:
             document["name"],
             image.read(document["image"]),
             np.array(document["batch"], np.int64),
+            tuple(map(tuple, document["wrong"])),
             next(error for error in Error if error == document["error"]),
         )
         for document in json.loads(Path(os.environ[JOBS]).read_text())

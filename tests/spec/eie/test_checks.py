@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from spec.eie.checks import check_fits
 from spec.eie.config import preset
 from spec.eie.program import Program, Slice
 from spec.errors import UserError
-from sw.host.checks import check_fits
 from tests.programs import random_case, random_program
 
 pytestmark = pytest.mark.unit
@@ -96,3 +96,49 @@ def test_a_pass_of_no_layer_is_refused(program):
 def test_slices_are_held_against_vectors(program, name):
     with pytest.raises(UserError, match=f"{name} of 1 [+] 20 from a vector of"):
         check_fits(with_segment(program, **{name: Slice(layer=0, first=1, count=20)}))
+
+
+def with_layer(program: Program, **changes) -> Program:
+    first, *rest = program.layers
+    return replace(program, layers=(replace(first, **changes), *rest))
+
+
+def test_layers_mean_something(program):
+    for bad, message in (
+        (replace(program, layers=()), "has 0 layers"),
+        (replace(program, segments=()), "0 segments"),
+        (with_layer(program, name=program.layers[1].name), "share a name"),
+        (with_layer(program, inputs=0), "0 inputs"),
+        (with_layer(program, weight_scale=float("nan")), "scales"),
+        (with_layer(program, outputs=11), "no part of layer"),
+    ):
+        with pytest.raises(UserError, match=message):
+            check_fits(bad)
+
+
+def test_sums_do_not_stay_behind(program):
+    first, second = program.segments[0].passes
+    last = replace(second, descriptor=replace(second.descriptor, drain=False))
+    with pytest.raises(UserError, match="sums of 2 rows are never drained"):
+        check_fits(with_segment(program, passes=(first, last)))
+    early = replace(first, descriptor=replace(first.descriptor, drain=False))
+    with pytest.raises(UserError, match="sums of 3 rows are never drained"):
+        check_fits(with_segment(program, passes=(early, second)))
+
+
+def test_unused_biases_are_zero(program):
+    biases = program.segments[0].biases.copy()
+    biases[3, program.segments[0].passes[1].descriptor.bias_base + 1] = 1  # output 7 of 7
+    with pytest.raises(UserError, match="biases behind its last output"):
+        check_fits(with_segment(program, biases=biases))
+
+
+def test_words_have_their_type(program):
+    lines = program.segments[0].lines.astype(np.float32)
+    with pytest.raises(UserError, match="lines are float32"):
+        check_fits(with_segment(program, lines=lines))
+
+
+def test_rows_of_activations_follow_from_inputs(program):
+    with pytest.raises(UserError, match="its size and its descriptor disagree"):
+        check_fits(with_descriptor(program, input_rows=4))

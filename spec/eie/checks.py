@@ -1,18 +1,24 @@
-"""Whether an image fits its own configuration, checked before any word is written to a device."""
+"""Whether an image can run on an array of its own configuration.
+
+Whoever reads or loads an image asks here first; what passes runs on every executor, alike.
+"""
+
+import math
 
 import numpy as np
 
 from spec.eie.config import EieConfig
-from spec.eie.program import Program, Segment
+from spec.eie.program import MEMORIES, Pass, Program, Segment
 from spec.errors import UserError
 from spec.numbers import signed_bounds
 
 
 def check_fits(program: Program) -> None:
-    """Refuse an image whose memories, values, passes or slices the device has no room for.
+    """Refuse an image whose layers, memories, values, passes or slices no such array could run.
 
     What depends on the matrices' contents is left to :func:`spec.eie.golden.decode_pass`.
     """
+    _check_layers(program)
     for number, segment in enumerate(program.segments):
         try:
             _check_memories(program.config, segment)
@@ -21,6 +27,35 @@ def check_fits(program: Program) -> None:
             raise UserError(
                 f"the image's segment {number} is not for its configuration: {error}"
             ) from None
+    _check_sums(program)
+
+
+def _check_layers(program: Program) -> None:
+    """There are some, with names of their own, and sizes and scales that mean something."""
+    names = [layer.name for layer in program.layers]
+    if not names or not program.segments:
+        raise UserError(f"the image has {len(names)} layers and {len(program.segments)} segments")
+    if len(set(names)) < len(names):
+        raise UserError(f"layers share a name: {', '.join(names)}")
+    for layer in program.layers:
+        scales = (layer.input_scale, layer.weight_scale, layer.output_scale)
+        if layer.inputs < 1 or layer.outputs < 1 or layer.weights < 0:
+            raise UserError(f"layer {layer.name}: {layer.inputs} inputs, {layer.outputs} outputs")
+        if not all(math.isfinite(scale) and scale > 0 for scale in scales):
+            raise UserError(f"layer {layer.name}: its scales are {scales}, must be above 0")
+
+
+def _check_sums(program: Program) -> None:
+    """No sum is left in an accumulator, where the next image would find it."""
+    waiting = 0
+    for _, _, step in program.passes():
+        rows = step.descriptor.rows
+        if not step.descriptor.drain:
+            waiting = max(waiting, rows)
+        elif rows >= waiting:
+            waiting = 0
+    if waiting:
+        raise UserError(f"sums of {waiting} rows are never drained")
 
 
 def _check_memories(config: EieConfig, segment: Segment) -> None:
@@ -33,7 +68,12 @@ def _check_memories(config: EieConfig, segment: Segment) -> None:
     }
     for name, (first, words, bits) in shapes.items():
         memory: np.ndarray = getattr(segment, name)
-        exact = memory.ndim == 2 and (memory.shape[0] == first or name == "codebooks")
+        if memory.dtype != MEMORIES[name] or memory.ndim != 2:
+            raise UserError(
+                f"{name} are {memory.dtype} of shape {memory.shape}, "
+                f"must be {np.dtype(MEMORIES[name])} of two dimensions"
+            )
+        exact = memory.shape[1] == words if name == "codebooks" else memory.shape[0] == first
         if not exact or memory.shape[0] > first or memory.shape[1] > words:
             raise UserError(f"{name} have shape {memory.shape}, there is room for {(first, words)}")
         if bits and memory.size:
@@ -71,8 +111,7 @@ def _check_passes(program: Program, segment: Segment) -> None:
         ):
             if value > most:
                 raise UserError(f"pass {number}: {name} up to {value}, there are only {most}")
-        if step.inputs != descriptor.columns or -(-step.outputs // config.pes) != descriptor.rows:
-            raise UserError(f"pass {number}: its size and its descriptor disagree")
+        _check_size(program, segment, number, step)
     for name, part in (("feed", segment.feed), ("fetch", segment.fetch)):
         if part is None:
             continue
@@ -80,3 +119,22 @@ def _check_passes(program: Program, segment: Segment) -> None:
         length = layer.inputs if name == "feed" else layer.outputs
         if part.first < 0 or part.count > config.acts or part.first + part.count > length:
             raise UserError(f"{name} of {part.first} + {part.count} from a vector of {length}")
+
+
+def _check_size(program: Program, segment: Segment, number: int, step: Pass) -> None:
+    """A pass against its descriptor, its layer, and the biases behind its last output."""
+    pes, descriptor, layer = program.config.pes, step.descriptor, program.layers[step.layer]
+    rows = (-(-step.inputs // pes), -(-step.outputs // pes))
+    told = (step.inputs, descriptor.input_rows, descriptor.rows)
+    if (descriptor.columns, *rows) != told or min(step.inputs, step.outputs) < 1:
+        raise UserError(f"pass {number}: its size and its descriptor disagree")
+    if not (
+        0 <= step.first_input <= layer.inputs - step.inputs
+        and 0 <= step.first_output <= layer.outputs - step.outputs
+    ):
+        raise UserError(f"pass {number}: it is no part of layer {layer.name}")
+    if descriptor.drain:
+        base = descriptor.bias_base
+        used = segment.biases[:, base : base + descriptor.rows].T.ravel()
+        if used[step.outputs :].any():
+            raise UserError(f"pass {number}: biases behind its last output are not zero")
