@@ -12,7 +12,7 @@ TIERS  ?=
 SEED   ?=
 JOBS   ?= auto
 ARGS   ?=
-TEST   ?= tests/hw
+TEST   ?= tests/sim/test_benches.py
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test lint format docs wave bench doctor clean distclean

@@ -53,9 +53,9 @@ def run_bench(
     test_module : str
         Python module with ``@cocotb.test()`` functions, by its dotted name.
     tests : sequence of str
-        Names of the tests to run; all of the module by default.
+        Names of the tests to run, with all of their parameters; all tests by default.
     seed : int, optional
-        What ``cocotb.RANDOM_SEED`` is; Python's ``random`` is seeded with it.
+        From which cocotb derives a seed for each test, ``cocotb.RANDOM_SEED``, and seeds ``random``.
     environment : mapping, optional
         Further environment variables, to hand parameters to the benches.
     public : sequence of (module, signal)
@@ -83,7 +83,7 @@ def run_bench(
         results = Path(folder) / "results.xml"
         settings = bench_environment(module_name, test_module, results)
         if tests:
-            settings["COCOTB_TEST_FILTER"] = rf"\.({'|'.join(tests)})$"
+            settings["COCOTB_TEST_FILTER"] = rf"\.({'|'.join(tests)})(/|$)"
         if seed is not None:
             settings["COCOTB_RANDOM_SEED"] = str(seed)
         command = bench_command(program, wave_file(waves, f"cocotb-{module_name}"))

@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from hw.build import build
 from sim.devices import open_device
@@ -22,7 +23,7 @@ from spec.eie.counters import LOST
 from spec.eie.cycles import dense_cycles
 from spec.eie.program import Program
 from spec.errors import UserError, cli
-from spec.files import write_file
+from spec.files import make_folder, write_file
 from sw.compile import compile_network
 from sw.compress.data import Dataset, digits, idx_folder
 from sw.compress.recipe import Recipe, lenet_recipe
@@ -51,7 +52,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     if arguments.rtl < 1:
         raise UserError(f"--rtl {arguments.rtl}: at least one digit has to run in Verilator")
+    if not 0 <= arguments.seed < 1 << 32:
+        raise UserError(f"--seed {arguments.seed}: must be from 0 to {(1 << 32) - 1}")
     config = preset("default", pes=arguments.pes)
+    make_folder(OUT)
+    if arguments.save:
+        make_folder(Path(arguments.save).parent)
     data = idx_folder(arguments.data) if arguments.data else digits()
     figures = run_demo(data, config, seed=arguments.seed, rtl=arguments.rtl)
     print(table(figures))
@@ -69,20 +75,23 @@ def run_demo(data: Dataset, config: EieConfig, *, seed: int, rtl: int) -> dict:
     with _step(f"compile for {config.pes} PEs"):
         calibration = data.train_images[:CALIBRATION].flatten(1).numpy()
         program = compile_network(recipe.shared, calibration, config).program
-        OUT.mkdir(parents=True, exist_ok=True)
-        image.write(program, OUT / "net.skip")
+        _keep(recipe, data, calibration, program)
 
     with _step("emit Verilog"):
         folder = build(config)
 
     pictures = quantize_input(program, data.test_images.flatten(1).numpy())
+    rtl = min(rtl, len(pictures))
     with _step(f"golden model, {len(pictures)} digits"):
         golden = _run("golden", program, pictures)
 
     with _step("build the Verilator model"):
         device = open_device("verilator", config)
     with closing(device):
-        with _step(f"Verilator, {min(rtl, len(pictures))} digits"), progress("", rtl) as tick:
+        with (
+            _step(f"Verilator, {min(rtl, len(pictures))} digits"),
+            progress("", min(rtl, len(pictures))) as tick,
+        ):
             found = run_on(device, program, pictures[:rtl], tick)
         report = make_report(device, program, found.outputs, found.counts)
     told = _run("golden", program, pictures[:rtl])
@@ -104,6 +113,14 @@ def run_demo(data: Dataset, config: EieConfig, *, seed: int, rtl: int) -> dict:
         "layers": report["layers"],
         "seconds": round(time.monotonic() - started, 1),
     }
+
+
+def _keep(recipe: Recipe, data: Dataset, calibration: np.ndarray, program: Program) -> None:
+    """Leave network, inputs and image for the command-line tools."""
+    torch.save(recipe.shared.state_dict(), OUT / "net.pt")
+    np.save(OUT / "calibrate.npy", calibration)
+    np.save(OUT / "digits.npy", data.test_images.flatten(1).numpy())
+    image.write(program, OUT / "net.skip")
 
 
 @contextmanager

@@ -115,8 +115,8 @@ class PysimPort:
         self._reset_signal = domain.rst
         simulator = Simulator(top)
         simulator.add_clock(CLOCK_SECONDS)
-        simulator.add_testbench(self._serve)
         file = wave_file(waves, "pysim")
+        simulator.add_testbench(self._serve)
         if file:
             self._opened.enter_context(simulator.write_vcd(str(file)))
         return simulator

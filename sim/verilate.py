@@ -17,7 +17,7 @@ from pathlib import Path
 
 from sim.recipe import COMPILATION, Recipe
 from sim.tools import require, verilator_environment
-from spec.errors import UserError
+from spec.errors import Failure, UserError
 
 BUILD = Path("build")
 PROGRAM = "model"
@@ -25,7 +25,7 @@ LOG = "build.log"
 TAIL_CHARACTERS = 2000
 
 
-class BuildError(RuntimeError):
+class BuildError(Failure):
     """Verilator or the compiler refused what was emitted."""
 
 

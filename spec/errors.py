@@ -1,5 +1,6 @@
-"""How mistakes of a user are told: one sentence, never a stack trace."""
+"""How failures are told: one sentence, never a stack trace."""
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -11,22 +12,43 @@ class UserError(ValueError):
     """
 
 
-def cli(main: Callable[[Sequence[str] | None], int | None]) -> None:
-    """Run a command-line ``main(argv)``; turn mistakes into one line on stderr and exit code 2.
+class Failure(RuntimeError):  # noqa: N818 -- the base of errors, not one of them
+    """Something failed that the user did not cause: a tool, a device, a simulator."""
 
-    ``main`` returns an exit code, or ``None`` for success. An interrupt exits with 130 as shells
-    do.
+
+def cli(main: Callable[[Sequence[str] | None], int | None]) -> None:
+    """Run a command-line ``main(argv)`` and exit; tell mistakes and failures in one line on stderr.
+
+    Exit codes: what ``main`` returns (``None`` is 0), 1 for a :class:`Failure`, 2 for a
+    :class:`UserError` or when what was printed cannot be written, and 130 for an interrupt. A
+    reader of the output that goes away (``head``, a pager) has what it wanted: 0.
     """
     try:
-        code = main(None)
+        code = main(None) or 0
+        sys.stdout.flush()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        code = 2
+        code = _tell(f"error: {error}", 2)
+    except Failure as error:
+        code = _tell(f"failed: {error}", 1)
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        code = 130
+        code = _tell("interrupted", 130)
     except BrokenPipeError:
-        # The reader (``head``, a pager) went away: what it wanted, it has.
-        sys.stderr.close()
-        code = 0
-    sys.exit(code or 0)
+        code = _let_go_of_stdout(0)
+    except OSError as error:
+        if error.filename is not None:  # not of standard output: a bug of ours
+            raise
+        code = _let_go_of_stdout(_tell(f"error: cannot print: {error.strerror}", 2))
+    sys.exit(code)
+
+
+def _tell(message: str, code: int) -> int:
+    print(message, file=sys.stderr)
+    return code
+
+
+def _let_go_of_stdout(code: int) -> int:
+    """What is still buffered for it would fail again when Python ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+    return code

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sim.bench import targets
 from spec.errors import cli
-from spec.files import write_file
+from spec.files import make_folder, write_file
 
 RESULTS = Path("results")
 
@@ -17,9 +17,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("what", choices=["targets"], help="targets: how fast the tools are")
     parser.add_argument("--json", action="store_true", help="print the result file's contents")
     arguments = parser.parse_args(argv)
+    make_folder(RESULTS)
     document = targets.run()
     text = json.dumps(document, indent=2) + "\n"
-    RESULTS.mkdir(exist_ok=True)
     write_file(RESULTS / f"{arguments.what}.json", text.encode())
     print(text if arguments.json else targets.table(document))
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from sim.devices import open_device
 from sim.tools import versions
@@ -19,7 +20,6 @@ from spec.eie.config import preset
 from spec.eie.golden import GoldenModel
 from spec.eie.program import Program
 from sw.compile import compile_network
-from sw.host.compare import run_on
 
 SEED = 1
 
@@ -30,7 +30,9 @@ def run() -> dict:
         "command": "python -m sim.bench targets",
         "machine": {"system": platform.system(), "cores": os.cpu_count(), "cpu": _cpu()},
         "tools": versions(),
-        "figures": {name: measure() for name, measure in TARGETS.items()},
+        "figures": {
+            name: measure() for name, measure in tqdm(TARGETS.items(), "measure", leave=False)
+        },
     }
 
 
@@ -94,7 +96,7 @@ def simulation(pes: int) -> Callable[[], dict]:
             device.run(_acts(4096, 1))
             batch = _acts(4096, 20)
             started = time.monotonic()
-            run_on(device, program, batch)
+            device.run(batch)
             seconds = _since(started)
             cycles = sum(int(counts.array[:, 0].sum()) for counts in device.counters())
         return {
@@ -117,7 +119,7 @@ TARGETS: dict[str, Callable[[], dict]] = {
 
 
 def _layer(inputs: int, outputs: int, density: float) -> Program:
-    """A random shared layer, compiled for the default preset (with room for all its pointers)."""
+    """A random layer with shared weights, compiled for the default preset."""
     rng = np.random.default_rng(SEED)
     values = np.concatenate([-np.arange(1, 8), np.arange(1, 9)]).astype(np.float32) / 64
     weight = np.zeros((outputs, inputs), np.float32)

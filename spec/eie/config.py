@@ -305,7 +305,7 @@ PRESETS: dict[str, EieConfig] = {
 }
 
 
-def preset(name: str, **changes: int | bool) -> EieConfig:
+def preset(name: str, /, **changes: int | bool) -> EieConfig:
     """The preset ``name`` with some fields changed; unknown names raise :class:`UserError`."""
     if name not in PRESETS:
         raise UserError(f"preset {name!r} does not exist; there are {', '.join(PRESETS)}")

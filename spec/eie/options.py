@@ -51,6 +51,6 @@ def _setting(text: str) -> tuple[str, int | bool]:
 
 def _number(where: str, text: str) -> int:
     try:
-        return int(text, 0)
+        return int(text)
     except ValueError:
-        raise UserError(f"{where}: the value must be a whole number, true or false") from None
+        raise UserError(f"{where}: the value must be a whole number") from None

@@ -5,18 +5,18 @@ from typing import Protocol
 
 import numpy as np
 
+from spec.eie.checks import check_fits
 from spec.eie.config import EieConfig
 from spec.eie.cycles import PassCounts
 from spec.eie.golden import check_batch
 from spec.eie.program import Program
-from spec.errors import UserError
-from spec.eie.checks import check_fits
+from spec.errors import Failure, UserError
 
 Tick = Callable[[int], object]
 """Told the number of images done since it was last called."""
 
 
-class DeviceError(RuntimeError):
+class DeviceError(Failure):
     """A device reported an error, hung, or contradicted itself."""
 
 

@@ -1,7 +1,5 @@
 """Inputs from a file: arrays of real numbers, or of integers that are quantized already."""
 
-import io
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +7,8 @@ import numpy as np
 from spec.eie.golden import check_batch
 from spec.eie.program import Program
 from spec.errors import UserError
-from spec.files import read_file
-from sw.host.quantities import quantize_input
+from spec.files import read_array
+from sw.host.quantities import is_real, quantize_input
 
 
 def read_batch(
@@ -36,25 +34,14 @@ def read_batch(
     """
     if limit is not None and limit < 1:
         raise UserError(f"a limit of {limit} images leaves nothing to run")
+    array = read_array(path)
     try:
-        batch = flatten(load_array(path), program.inputs)[:limit]
-        if not np.issubdtype(batch.dtype, np.integer if raw else np.floating):
+        batch = flatten(array, program.inputs)[:limit]
+        if not (np.issubdtype(batch.dtype, np.integer) if raw else is_real(batch.dtype)):
             raise UserError(_type_advice(batch.dtype, raw))
         return check_batch(program, batch if raw else quantize_input(program, batch))
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
-
-
-def load_array(path: Path | str) -> np.ndarray:
-    """The array in a ``.npy`` file; nothing in it is executed."""
-    data = read_file(path)
-    try:
-        array = np.load(io.BytesIO(data), allow_pickle=False)
-    except (ValueError, EOFError, OSError, MemoryError, zipfile.BadZipFile):
-        raise UserError("not a .npy file of numbers, or a truncated one") from None
-    if not isinstance(array, np.ndarray):
-        raise UserError("holds several arrays (.npz), must hold one (.npy)")
-    return array
 
 
 def flatten(array: np.ndarray, inputs: int) -> np.ndarray:
@@ -75,6 +62,6 @@ def _type_advice(dtype: np.dtype, raw: bool) -> str:
     if raw:
         return f"holds {dtype}; raw inputs are integers at the image's input scale"
     return (
-        f"holds {dtype}; inputs are real numbers (floats), or integers that are quantized "
-        "already, said so with --raw"
+        f"holds {dtype}; inputs are real numbers (floats, or uint8 such as pixels), or integers "
+        "that are quantized already, said so with --raw"
     )

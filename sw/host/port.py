@@ -1,6 +1,6 @@
 """The Port protocol: the bus of an array, as every executor offers it to the driver.
 
-Simulators and boards differ only behind these six methods. Simulators, which clock the array
+Simulators and boards differ only behind these methods. Simulators, which clock the array
 themselves, count cycles one by one; ``run`` of a board reads them from its shell.
 """
 
@@ -10,13 +10,13 @@ import numpy as np
 
 from spec.eie.config import EieConfig
 from spec.eie.iomap import MEMORY_BITS
-from spec.errors import UserError
+from spec.errors import Failure, UserError
 
 Words = np.ndarray | int
 """Integers: one, or an array that broadcasts against the others of the call."""
 
 
-class PortError(RuntimeError):
+class PortError(Failure):
     """An executor died, or the array did not answer in time."""
 
 

@@ -7,17 +7,22 @@ from spec.errors import UserError
 from spec.numbers import quantize
 
 
+def is_real(dtype: np.dtype) -> bool:
+    """Whether numbers of this type are real inputs: floats, and uint8 such as pixels, 0...255."""
+    return np.issubdtype(dtype, np.floating) or dtype == np.uint8
+
+
 def quantize_input(program: Program, real: np.ndarray) -> np.ndarray:
     """Integers nearest to ``real / input_scale``, saturated. int64, same shape.
 
     Raises
     ------
     UserError
-        If the input is not of floating-point type, or holds NaN or infinity.
+        If the input is neither floating-point nor uint8, or holds NaN or infinity.
     """
     real = np.asarray(real)
-    if not np.issubdtype(real.dtype, np.floating):
-        raise UserError(f"real inputs are floating-point numbers, these are {real.dtype}")
+    if not is_real(real.dtype):
+        raise UserError(f"real inputs are floating-point numbers or uint8, these are {real.dtype}")
     odd = ~np.isfinite(real)
     if odd.any():
         where = ", ".join(str(index[0]) for index in np.nonzero(odd))

@@ -107,11 +107,11 @@ def test_a_difference_is_exit_code_1(files, capsys, monkeypatch):
     assert report["difference"].startswith("image 1, output 3: ")
 
 
-def test_a_failing_device_is_one_line_and_exit_code_1(files, capsys, monkeypatch):
+def test_a_failing_device_is_told_by_its_name(files, monkeypatch):
+    """``cli`` makes one line and exit code 1 of it."""
     swap_devices(monkeypatch, Broken)
-    assert run.main([*files, "--on", "pysim", "--json"]) == 1
-    shown = capsys.readouterr()
-    assert (shown.out, shown.err) == ("", "error: broken stopped with error 3\n")
+    with pytest.raises(DeviceError, match="broken stopped with error 3"):
+        run.main([*files, "--on", "pysim"])
 
 
 @pytest.mark.parametrize("options", [["--on", "fpga"], ["--compare", "fpga"]])

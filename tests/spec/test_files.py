@@ -6,7 +6,7 @@ import stat
 import pytest
 
 from spec.errors import UserError
-from spec.files import read_file, write_file
+from spec.files import read_array, read_file, write_file
 
 pytestmark = pytest.mark.unit
 
@@ -57,3 +57,24 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
 def test_what_cannot_be_read_is_refused(tmp_path, name):
     with pytest.raises(UserError, match="cannot read .*: "):
         read_file(tmp_path / name)
+
+
+def test_a_link_is_followed(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    write_file(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").read_bytes() == b"new"
+
+
+def test_what_is_no_file_is_left_alone(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UserError, match="is there already and is no file"):
+        write_file(tmp_path / "pipe", b"x")
+    assert (tmp_path / "pipe").is_fifo()
+
+
+@pytest.mark.parametrize("data", [b"", b"PK\3\4", b"\x93NUMPY\1\0\x0a\0{'descr': (\n"])
+def test_a_broken_array_is_refused(tmp_path, data):
+    (tmp_path / "x.npy").write_bytes(data)
+    with pytest.raises(UserError, match="x.npy: not a .npy file of numbers"):
+        read_array(tmp_path / "x.npy")

@@ -22,7 +22,7 @@ def test_nothing_is_the_default():
 
 
 def test_all_options_together():
-    words = ["--preset", "isca16", "--pes", "8", "--set", "rows=0x20", "--set", "scan_ahead=true"]
+    words = ["--preset", "isca16", "--pes", "8", "--set", "rows=32", "--set", "scan_ahead=true"]
     assert parse(*words) == preset("isca16", pes=8, rows=32, scan_ahead=True)
 
 
