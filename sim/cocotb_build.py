@@ -55,7 +55,8 @@ def run_bench(
     tests : sequence of str
         Names of the tests to run, with all of their parameters; all tests by default.
     seed : int, optional
-        From which cocotb derives a seed for each test, ``cocotb.RANDOM_SEED``, and seeds ``random``.
+        From which cocotb derives a seed for each test, ``cocotb.RANDOM_SEED``, and seeds
+        ``random``.
     environment : mapping, optional
         Further environment variables, to hand parameters to the benches.
     public : sequence of (module, signal)

@@ -55,7 +55,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not 0 <= arguments.seed < 1 << 32:
         raise UserError(f"--seed {arguments.seed}: must be from 0 to {(1 << 32) - 1}")
     config = preset("default", pes=arguments.pes)
-    make_folder(OUT)
     if arguments.save:
         make_folder(Path(arguments.save).parent)
     data = idx_folder(arguments.data) if arguments.data else digits()
@@ -66,11 +65,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0 if figures["agree"] else 1
 
 
-def run_demo(data: Dataset, config: EieConfig, *, seed: int, rtl: int) -> dict:
-    """The whole way; returns the figures of the table, JSON-ready."""
+def run_demo(data: Dataset, config: EieConfig, *, seed: int, rtl: int, effort: float = 1.0) -> dict:
+    """The whole way, with less effort in training if asked; the table's figures, JSON-ready."""
     started = time.monotonic()
+    make_folder(OUT)
     with _step(f"train, prune, share ({data.name}, seed {seed})"):
-        recipe = lenet_recipe(data, seed=seed)
+        recipe = lenet_recipe(data, seed=seed, effort=effort)
 
     with _step(f"compile for {config.pes} PEs"):
         calibration = data.train_images[:CALIBRATION].flatten(1).numpy()

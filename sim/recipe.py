@@ -62,8 +62,9 @@ class Recipe:
         """Verilator's control file, as text."""
         lines = ["`verilator_config"]
         for module in self.shared:
-            # Code can be shared as long as an instance is not inlined and its ports are not replaced
-            # by the wires at them. The clock is better replaced: all instances wake up together.
+            # Code can be shared as long as an instance is not inlined and its ports are not
+            # replaced by the wires at them. The clock is better replaced: all instances wake up
+            # together.
             ports = [port for port in ports_of(self.verilog[f"{module}.v"]) if port != "clk"]
             lines.append(f'no_inline -module "{module}"')
             lines += [f'public_flat_rd -module "{module}" -var "{port}"' for port in ports]

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from spec.errors import UserError
-from sw.compile.network import FloatLayer
+from sw.compile.network import FloatLayer, sample_values
 
 HEADROOM = 0.25
 """Part by which activations may exceed what calibration saw before they saturate."""
@@ -27,16 +28,18 @@ def load_samples(path: Path | str) -> np.ndarray:
         samples = np.load(path, allow_pickle=False)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from None
-    except (ValueError, EOFError):
-        raise UserError(f"{path}: not a .npy file of numbers, or a truncated one") from None
+    except Exception:  # numpy raises whatever the damaged part happened to cause
+        raise UserError(
+            f"cannot read {path}: not a NumPy file of numbers (.npy), or a damaged one"
+        ) from None
     if not isinstance(samples, np.ndarray):
         raise UserError(f"{path}: holds several arrays, must be a .npy file with one")
     return samples
 
 
-def check_samples(samples: np.ndarray) -> np.ndarray:
+def check_samples(samples: np.ndarray | torch.Tensor) -> np.ndarray:
     """Refuse samples of a wrong kind; their values are taken as they are, uint8 as 0...255."""
-    samples = np.asarray(samples)
+    samples = sample_values(samples)
     if not (np.issubdtype(samples.dtype, np.floating) or samples.dtype == np.uint8):
         raise UserError(f"calibration samples are {samples.dtype}, must be floats or uint8")
     if samples.ndim < 2 or samples.size == 0:
@@ -76,10 +79,10 @@ def measure(
     for layer in layers:
         with np.errstate(over="ignore", invalid="ignore"):
             batch = layer(batch)
-        largest = float(np.abs(batch).max())
-        if largest == 0:
-            sums = np.abs(layer.weight).sum(axis=1) * reach + np.abs(layer.bias)
-            largest = float(sums.max()) or reach
+            largest = float(np.abs(batch).max())
+            if largest == 0:
+                sums = np.abs(layer.weight).sum(axis=1) * reach + np.abs(layer.bias)
+                largest = float(sums.max()) or reach
         if not np.isfinite(largest):
             raise UserError(f"layer {layer.name}: its outputs exceed what a float holds")
         outputs.append(largest * (1 + headroom))

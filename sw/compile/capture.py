@@ -1,7 +1,6 @@
 """Capture: a module, a saved exported program or a file of weights becomes a :class:`Network`."""
 
 import logging
-import pickle
 import re
 import warnings
 import zipfile
@@ -18,7 +17,7 @@ from torch.export import ExportedProgram
 
 from spec.errors import UserError
 from sw.compile.graph import layers_of
-from sw.compile.network import FloatLayer, Network, check_chain, tensor_values
+from sw.compile.network import FloatLayer, Network, check_chain, sample_values, tensor_values
 
 ACTIVATIONS = ("relu", "none")
 """What may stand between the layers of a state dict, which does not say so itself."""
@@ -26,7 +25,7 @@ ACTIVATIONS = ("relu", "none")
 
 def capture(
     model: nn.Module | ExportedProgram | Mapping[str, torch.Tensor] | str | Path,
-    samples: np.ndarray | None = None,
+    samples: np.ndarray | torch.Tensor | None = None,
     *,
     activation: str = "relu",
 ) -> Network:
@@ -52,7 +51,7 @@ def capture(
     else:
         hint = ""
     if isinstance(model, nn.Module):
-        return _from_module(model, samples)
+        return _from_module(model, None if samples is None else sample_values(samples))
     if isinstance(model, ExportedProgram):
         return Network(layers=layers_of(model), run=_run_exported(model))
     return from_state_dict(model, activation, hint)
@@ -61,11 +60,17 @@ def capture(
 def from_state_dict(
     tensors: Mapping[str, torch.Tensor], activation: str = "relu", hint: str = ""
 ) -> Network:
-    """Layers ``NAME.weight`` and ``NAME.bias`` in the order given, ``activation`` between them."""
+    """Layers ``NAME.weight`` and ``NAME.bias`` in the order given, ``activation`` between them.
+
+    A single layer may do without a name: ``weight`` and ``bias``, as a Linear itself has them.
+    """
     if activation not in ACTIVATIONS:
         raise UserError(f"activation {activation!r} is unknown, there are {', '.join(ACTIVATIONS)}")
     if not isinstance(tensors, Mapping) or not tensors:
         raise UserError("the state dict is empty, or is none")
+    _refuse_wrapped(tensors)
+    if getattr(tensors.get("weight"), "ndim", 0) == 2 and set(tensors) <= {"weight", "bias"}:
+        tensors = {f"layer.{key}": value for key, value in tensors.items()}
     names = [str(key).removesuffix(".weight") for key in tensors if _is_matrix(str(key), tensors)]
     known = {f"{name}.{part}" for name in names for part in ("weight", "bias")}
     for key, value in tensors.items():
@@ -88,6 +93,22 @@ def from_state_dict(
     return Network(layers=check_chain(layers, hint), notes=(note,))
 
 
+def _refuse_wrapped(tensors: Mapping) -> None:
+    """Refuse what holds the weights in a form that one more call or look-up would undo."""
+    for key, value in tensors.items():
+        if isinstance(value, Mapping):
+            raise UserError(
+                f"{key}: holds a dict, a state dict holds tensors; "
+                f"if this is the state dict, pass the inner dict: model[{key!r}]"
+            )
+        if str(key).endswith(("_orig", "_mask")):
+            raise UserError(
+                f"{key}: belongs to a parameter pruned by torch.nn.utils.prune; make the pruning "
+                "final with torch.nn.utils.prune.remove(layer, 'weight') before taking the "
+                "state dict"
+            )
+
+
 def _is_matrix(key: str, tensors: Mapping[str, torch.Tensor]) -> bool:
     return key.endswith(".weight") and getattr(tensors[key], "ndim", 0) == 2
 
@@ -96,6 +117,9 @@ def _from_module(module: nn.Module, samples: np.ndarray | None) -> Network:
     """Export a module with one or two samples, in evaluation mode."""
     if samples is None:
         raise UserError("a module needs sample inputs to be exported with")
+    for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+        if tensor.is_meta:
+            raise UserError(f"{name}: is on device 'meta', it must hold values (on the CPU)")
     shape = samples.shape[1:]
     kinds = [parameter.dtype for parameter in module.parameters() if parameter.is_floating_point()]
     kind = kinds[0] if kinds else torch.float32
@@ -133,18 +157,33 @@ def _run_exported(program: ExportedProgram) -> Callable[[np.ndarray], np.ndarray
     """Run an exported program on any number of samples, in the batches that it was exported for."""
     (node,) = (n for n in program.graph.nodes if n.name in program.graph_signature.user_inputs)
     example = node.meta["val"]
-    fixed = example.shape[0] if isinstance(example.shape[0], int) else None
+    size = example.shape[0]
+    if not all(isinstance(others, int) for others in example.shape[1:]):
+        raise UserError(
+            f"input {node.name}: was exported with shape {tuple(example.shape)}, "
+            "only the number of samples may be a torch.export.Dim"
+        )
+    fewest = most = size
+    if not isinstance(size, int):
+        allowed = program.range_constraints.get(size.node.expr)
+        fewest, most = (allowed.lower, allowed.upper) if allowed else (1, np.inf)
 
     def run(batch: np.ndarray) -> np.ndarray:
         with _quiet():
-            module, step = program.module(), fixed or len(batch)
+            module, step = program.module(), int(max(fewest, min(len(batch), most)))
         results = []
         for first in range(0, len(batch), step):
             part = batch[first : first + step]
             padded = np.zeros((step, *example.shape[1:]))
             padded[: len(part)] = part.reshape(-1, *example.shape[1:])
-            with torch.no_grad():
-                result = module(torch.from_numpy(padded).to(example.dtype))
+            try:
+                with torch.no_grad():
+                    result = module(torch.from_numpy(padded).to(example.dtype))
+            except Exception as error:  # guards of the export, and whatever the program raises
+                raise UserError(
+                    f"the exported program does not run on {step} samples at once: "
+                    f"{_first_line(error)}; export it for a fixed number, or any"
+                ) from error
             results.append(result[: len(part)].to(torch.float64).numpy())
         return np.concatenate(results)
 
@@ -178,16 +217,21 @@ def _load_exported(path: Path) -> ExportedProgram:
         try:
             return torch.export.load(path)
         except Exception as error:  # torch raises whatever the damaged part happened to cause
-            raise UserError(f"{path}: torch.export cannot load it: {_first_line(error)}") from error
+            raise UserError(
+                f"{path}: torch.export cannot load it: a zip file without a program of "
+                "torch.export.save, a damaged one, or one of another version of torch"
+            ) from error
 
 
 def _load_weights(path: Path) -> Mapping[str, torch.Tensor]:
     try:
         tensors = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except (PermissionError, FileNotFoundError):
+        raise
+    except Exception as error:  # an OSError, too, is how torch meets a truncated file
         raise UserError(
-            f"{path}: not a state dict (torch.save(network.state_dict(), ...)), or a damaged one; "
-            "files that hold Python objects are not loaded"
+            f"{path}: truncated or no PyTorch file, or not a state dict "
+            "(torch.save(network.state_dict(), ...)); files that hold Python objects are not loaded"
         ) from error
     if not isinstance(tensors, Mapping):
         raise UserError(f"{path}: holds {type(tensors).__name__}, must be a state dict")

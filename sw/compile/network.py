@@ -75,6 +75,8 @@ def tensor_values(tensor: torch.Tensor, name: str) -> np.ndarray:
     if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
         kind = getattr(tensor, "dtype", type(tensor).__name__)
         raise UserError(f"{name}: holds {kind}, a parameter must be a floating-point tensor")
+    if tensor.is_meta:
+        raise UserError(f"{name}: is on device 'meta', a parameter must hold values (on the CPU)")
     values = tensor.detach().cpu().to_dense().to(torch.float64).numpy()
     finite = np.isfinite(values)
     if not finite.all():
@@ -84,6 +86,16 @@ def tensor_values(tensor: torch.Tensor, name: str) -> np.ndarray:
             f"the first is {values[at]} at {[int(i) for i in at]}"
         )
     return values
+
+
+def sample_values(samples: np.ndarray | torch.Tensor) -> np.ndarray:
+    """Samples as an array; those of a tensor without its gradient, from whatever device."""
+    if not isinstance(samples, torch.Tensor):
+        return np.asarray(samples)
+    if samples.is_meta:
+        raise UserError("the samples are on device 'meta', they must hold values (on the CPU)")
+    samples = samples.detach().cpu()
+    return (samples.float() if samples.dtype == torch.bfloat16 else samples).numpy()
 
 
 def check_chain(layers: Sequence[FloatLayer], hint: str = "") -> tuple[FloatLayer, ...]:

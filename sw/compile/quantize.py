@@ -203,11 +203,12 @@ def check_sums(
 def _quantize_bias(bias: np.ndarray, scale: float, config: EieConfig) -> np.ndarray:
     """Biases as integers at the accumulator's scale."""
     low, high = signed_bounds(config.acc_bits)
-    rounded = np.rint(bias / scale)
+    with np.errstate(over="ignore"):
+        rounded = np.rint(bias / scale)
     row = int(np.argmax(np.abs(rounded)))
     if not low <= rounded[row] <= high:
         raise _MisfitError(
-            f", row {row}: its bias becomes {rounded[row]:.0f}, "
+            f", row {row}: its bias becomes {rounded[row]:.3g}, "
             f"an accumulator of {config.acc_bits} bits holds {low}...{high}"
         )
     return rounded.astype(np.int64)

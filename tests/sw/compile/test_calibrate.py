@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from spec.errors import UserError
 from sw.compile.calibrate import check_samples, flatten_samples, load_samples, measure
@@ -83,13 +84,33 @@ def test_files(tmp_path):
     np.save(tmp_path / "objects.npy", np.array([{}]), allow_pickle=True)
     (tmp_path / "cut.npy").write_bytes((tmp_path / "x.npy").read_bytes()[:-5])
     (tmp_path / "junk.npy").write_bytes(b"junk")
+    (tmp_path / "zip.npy").write_bytes(b"PK\x03\x04 cut")
+    whole = (tmp_path / "x.npy").read_bytes()
+    (tmp_path / "tokens.npy").write_bytes(whole.replace(b"(2, 3), }", b"(2, 3 , (", 1))
+    (tmp_path / "huge.npy").write_bytes(
+        whole.replace(b"3), }" + b" " * 13, b"3" + b"0" * 14 + b"), }")
+    )
     for name, message in {
         "x.npz": "holds several arrays",
-        "objects.npy": "not a .npy file of numbers",
-        "cut.npy": "or a truncated one",
-        "junk.npy": "not a .npy file",
+        "objects.npy": "cannot read .*objects.npy: not a NumPy file of numbers",
+        "cut.npy": "or a damaged one",
+        "junk.npy": "not a NumPy file",
+        "zip.npy": "cannot read .*zip.npy: not a NumPy file",
+        "tokens.npy": "not a NumPy file",
+        "huge.npy": "not a NumPy file",
         "missing.npy": "cannot read .*missing.npy",
         ".": "cannot read",
     }.items():
-        with pytest.raises(UserError, match=message):
+        with pytest.raises(UserError, match=message) as caught:
             load_samples(tmp_path / name)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16, torch.uint8])
+def test_tensors(kind):
+    samples = torch.ones(2, 3, dtype=kind)
+    if kind != torch.uint8:
+        samples.requires_grad_()
+    np.testing.assert_array_equal(check_samples(samples), np.ones((2, 3)))
+    with pytest.raises(UserError, match="samples are on device 'meta'"):
+        check_samples(samples.to("meta"))

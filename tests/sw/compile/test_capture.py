@@ -1,6 +1,7 @@
 """Capture: modules, saved programs and files of weights; the same layers from each."""
 
 import copy
+import zipfile
 from itertools import pairwise
 
 import numpy as np
@@ -79,6 +80,23 @@ def test_a_program_with_a_free_batch(module, samples):
     np.testing.assert_allclose(run_original(network, samples), wanted, atol=1e-5)
 
 
+@pytest.mark.parametrize("smallest", [1, 3])
+def test_a_program_with_a_bounded_batch(module, samples, smallest):
+    shapes = ({0: torch.export.Dim("batch", min=smallest, max=4)},)
+    program = torch.export.export(module, (torch.zeros(3, 3, 4),), dynamic_shapes=shapes)
+    network = capture(program)
+    for count in (1, 7):
+        wanted = check_against(module, network, samples[:count])
+        np.testing.assert_allclose(run_original(network, samples[:count]), wanted, atol=1e-5)
+
+
+def test_a_program_that_does_not_run_on_the_number_of_samples(module, samples):
+    shapes = ({0: 2 * torch.export.Dim("half", max=8)},)
+    program = torch.export.export(module, (torch.zeros(4, 3, 4),), dynamic_shapes=shapes)
+    with pytest.raises(UserError, match="does not run on 7 samples at once: Guard failed"):
+        run_original(capture(program), samples)
+
+
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
 def test_other_floats_convert_exactly(module, samples, kind, rng):
     set_weights(module.to(kind), rng)
@@ -100,6 +118,14 @@ def test_state_dicts_from_files(module, tmp_path):
         np.testing.assert_array_equal(
             network.layers[1].weight, module[4].weight.detach().double().numpy()
         )
+
+
+def test_a_linear_alone_is_a_layer_without_a_name(rng):
+    linear = set_weights(nn.Sequential(nn.Linear(4, 3)), rng)[0]
+    (layer,) = from_state_dict(linear.state_dict()).layers
+    assert layer.name == "layer"
+    np.testing.assert_array_equal(layer.weight, linear.weight.detach().numpy())
+    np.testing.assert_array_equal(layer.bias, linear.bias.detach().numpy())
 
 
 def test_safetensors_layers_in_natural_order(tmp_path):
@@ -134,6 +160,11 @@ def test_state_dict_activation_and_missing_bias():
         ({"a.weight": torch.ones(0, 4), "a.bias": torch.ones(0)}, "layer a: .* none of them empty"),
         ({"epoch": 3}, r"epoch, of shape \(\): a state dict may hold"),
         ({"lost.bias": torch.ones(3)}, "lost.bias"),
+        ({"weight": torch.ones(2, 3)}, r"weight, of shape \(2, 3\)"),
+        ({"a.weight_orig": torch.ones(3, 4)}, "a.weight_orig: .*torch.nn.utils.prune.remove"),
+        ({"a.weight_mask": torch.ones(3, 4)}, "a.weight_mask: .*torch.nn.utils.prune.remove"),
+        ({"state_dict": state_dict(4, 3)}, r"pass the inner dict: model\['state_dict'\]"),
+        ({"a.weight": torch.ones(3, 4, device="meta")}, "a.weight: is on device 'meta'"),
     ],
 )
 def test_state_dicts_that_are_refused(changes, message):
@@ -153,6 +184,10 @@ def test_files_that_are_refused(module, tmp_path):
     torch.save([1, 2], tmp_path / "list.pt")
     for name in ("junk.pt", "junk.pt2", "junk.safetensors", "empty.pt", "model.onnx"):
         (tmp_path / name).write_bytes(b"" if name == "empty.pt" else b"certainly no model")
+    torch.save(module.state_dict(), tmp_path / "cut.pt")
+    (tmp_path / "cut.pt").write_bytes((tmp_path / "cut.pt").read_bytes()[:-10])
+    with zipfile.ZipFile(tmp_path / "foreign.pt2", "w") as archive:
+        archive.writestr("hello.txt", "no program")
     save_exported(module, tmp_path / "whole.pt2", 2, 3, 4)
     data = bytearray((tmp_path / "whole.pt2").read_bytes())
     (tmp_path / "cut.pt2").write_bytes(data[: len(data) // 2])
@@ -164,6 +199,8 @@ def test_files_that_are_refused(module, tmp_path):
         "list.pt": "holds list, must be a state dict",
         "junk.pt": "not a state dict",
         "empty.pt": "not a state dict",
+        "cut.pt": "truncated or no PyTorch file",
+        "foreign.pt2": "a zip file without a program of torch.export.save",
         "junk.pt2": "not a program saved by torch.export.save",
         "cut.pt2": "not a program saved by torch.export.save",
         "altered.pt2": "torch.export cannot load it",
@@ -186,3 +223,17 @@ def test_a_module_that_does_not_take_the_samples(module, samples):
 
 def test_an_exported_program_itself(module, samples):
     check_against(module, capture(export(module, 4, 3, 4)), samples)
+
+
+def test_samples_as_a_tensor(module, samples):
+    tensor = torch.from_numpy(samples).requires_grad_()
+    check_against(module, capture(module, tensor), samples)
+    with pytest.raises(UserError, match="samples are on device 'meta'"):
+        capture(module, tensor.to("meta"))
+
+
+def test_a_module_without_values(module, samples):
+    with pytest.raises(UserError, match=r"1.weight: is on device 'meta'"):
+        capture(module.to("meta"), samples)
+    with pytest.raises(UserError, match=r"1.weight: is on device 'meta'"):
+        capture(torch.export.export(module, (torch.zeros(2, 3, 4, device="meta"),)))

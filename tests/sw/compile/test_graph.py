@@ -11,7 +11,7 @@ from torch.nn.utils import parametrize, prune
 
 from spec.errors import UserError
 from sw.compile.capture import capture
-from tests.sw.compile.networks import set_weights
+from tests.sw.compile.networks import export, set_weights
 
 pytestmark = pytest.mark.unit
 
@@ -202,6 +202,14 @@ def test_several_inputs_or_outputs():
     same = Network(lambda m, x: (y := m.a(x), y), a=linear())
     with pytest.raises(UserError, match="returns 2 results"):
         capture(same, np.ones((2, 6)))
+
+
+@pytest.mark.parametrize("form", [lambda y: {"y": y}, lambda y: (y,), lambda y: [y]])
+def test_a_result_inside_something(form):
+    module = Network(lambda m, x: form(m.a(x)), a=linear()).eval()
+    for model in (module, export(module, 2, 6)):
+        with pytest.raises(UserError, match=r"returns a (dict|tuple|list), it must return one ten"):
+            capture(model, np.ones((2, 6)))
 
 
 @pytest.mark.parametrize(

@@ -168,10 +168,18 @@ def test_biases_that_do_not_fit():
     result = quantize_layer(layer, 1e-3, 1e-2, config, act_range=(0, 127))
     assert result.weight_bits == 5
     assert result.bias.tolist() == [0, -15 * 10**8]
-    with pytest.raises(UserError, match="layer fc, row 1: its bias becomes -3276700000000, an"):
+    with pytest.raises(UserError, match="layer fc, row 1: its bias becomes -3.28e\+12, an"):
         quantize_layer(layer, 1e-3, 1e-2, config, act_range=(0, 127), rescale=False)
     with pytest.raises(UserError, match="row 1: its bias becomes .* not even with"):
         quantize_layer(layer, 1e-7, 1e-2, config, act_range=(0, 127))
+
+
+@pytest.mark.parametrize(("scale", "shown"), [(1.0, r"1.5e\+301"), (1e-9, "inf")])
+@pytest.mark.filterwarnings("error")
+def test_biases_beyond_all_integers(scale, shown):
+    layer = shared(np.ones((1, 1)), [0, 1.0], bias=np.array([1e300]))
+    with pytest.raises(UserError, match=f"row 0: its bias becomes {shown}, an accumulator"):
+        quantize_layer(layer, scale, 1.0, preset("tiny"), act_range=(0, 127))
 
 
 def test_a_shift_that_is_too_short():
