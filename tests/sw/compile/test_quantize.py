@@ -168,7 +168,7 @@ def test_biases_that_do_not_fit():
     result = quantize_layer(layer, 1e-3, 1e-2, config, act_range=(0, 127))
     assert result.weight_bits == 5
     assert result.bias.tolist() == [0, -15 * 10**8]
-    with pytest.raises(UserError, match="layer fc, row 1: its bias becomes -3.28e\+12, an"):
+    with pytest.raises(UserError, match=r"layer fc, row 1: its bias becomes -3.28e\+12, an"):
         quantize_layer(layer, 1e-3, 1e-2, config, act_range=(0, 127), rescale=False)
     with pytest.raises(UserError, match="row 1: its bias becomes .* not even with"):
         quantize_layer(layer, 1e-7, 1e-2, config, act_range=(0, 127))
