@@ -25,7 +25,8 @@ class Ranges:
 def load_samples(path: Path | str) -> np.ndarray:
     """Samples from a ``.npy`` file."""
     try:
-        samples = np.load(path, allow_pickle=False)
+        with Path(path).open("rb") as file:
+            samples = np.load(file, allow_pickle=False)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from None
     except Exception:  # numpy raises whatever the damaged part happened to cause

@@ -78,7 +78,8 @@ class _Walk:
         outputs = user.args[0] if user.op == "output" else ()
         if isinstance(outputs, tuple | list) and len(outputs) > 1:
             raise UserError(f"the network returns {len(outputs)} results, it must return one")
-        if user.op == "output" and not (returned := self.program.call_spec.out_spec).is_leaf():
+        returned = self.program.call_spec.out_spec
+        if user.op == "output" and returned and not returned.is_leaf():
             raise UserError(
                 f"the network returns a {returned.type.__name__}, it must return one tensor"
             )

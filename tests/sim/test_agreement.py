@@ -11,7 +11,7 @@ from sw.host.device import Device
 from sw.host.golden import GoldenDevice
 from tests.programs import DENSITIES, random_acts, random_case, random_config, random_program
 
-ROOM = {"rows": 64, "act_rows": 96, "entries": 16384, "columns": 512, "biases": 128}
+ROOM = {"rows": 64, "act_rows": 96, "entries": 16384, "columns": 512, "biases": 256}
 """Memories that hold every program below on every machine."""
 
 CONFIGS = {

@@ -89,8 +89,8 @@ WRONG = {
     "tiling": (["m.pt", "--set", "entries=2", "--pes", "4"], "layer 0 cannot be tiled"),
     "weights": (["many.pt"], "layer 0: its weights take"),
     "not finite": (["nan.pt"], "0.weight: 1 of 240 values are not finite"),
-    "folder": (["m.pt", "-o", "none/net.skip"], "cannot write none"),
-    "a folder": (["m.pt", "-o", "sub"], "cannot write sub"),
+    "folder": (["m.pt", "-o", "none/net.skip"], "none/net.skip: No such file or directory"),
+    "a folder": (["m.pt", "-o", "sub"], "sub: it is there already and is no file"),
 }
 
 

@@ -174,7 +174,7 @@ def test_biases_that_do_not_fit():
         quantize_layer(layer, 1e-7, 1e-2, config, act_range=(0, 127))
 
 
-@pytest.mark.parametrize(("scale", "shown"), [(1.0, r"1.5e\+301"), (1e-9, "inf")])
+@pytest.mark.parametrize(("scale", "shown"), [(1.0, r"7e\+300"), (1e-9, "inf")])
 @pytest.mark.filterwarnings("error")
 def test_biases_beyond_all_integers(scale, shown):
     layer = shared(np.ones((1, 1)), [0, 1.0], bias=np.array([1e300]))
