@@ -68,22 +68,37 @@ class CentralControl(wiring.Component):
                 "drain": Out(DrainOrder(config)),
             }
         )
-
-    def elaborate(self, platform):
-        config = self.config
-        m = Module()
-        passes = Signal(bits_for(config.layers))
-        number = Signal(config.layer_bits)
         # Wide enough for any descriptor, also for one that asks for more rows than there are.
         most = (1 << bits_for(config.rows)) + Drain.latency + descriptor_words(config)
-        step = Signal(range(most))
-        failed = Signal()
-        started = Signal()
-        ended = Signal()
+        self._step = Signal(range(most), name="step")
+        self._passes = Signal(bits_for(config.layers), name="passes")
+        self._number = Signal(config.layer_bits, name="number")
+        self._failed = Signal(name="failed")
+        self._started = Signal(name="started")
+        self._ended = Signal(name="ended")
+
+    def elaborate(self, platform):
+        m = Module()
+        states = self._walk(m)
+        self._order_drain(m)
+        self._go_on(m)
+        self._keep_table(m, states.ongoing("fetch"))
+        self._note_errors(m)
+        self._count(m, states)
+        m.d.comb += [
+            self.busy.eq(~states.ongoing("host")),
+            self.host_ready.eq(states.ongoing("host") & ~self.phase.save),
+            self.phase.scanning.eq(self.scanning),
+        ]
+        return m
+
+    def _walk(self, m: Module):
+        """The states, and how long each one lasts."""
+        config, step = self.config, self._step
 
         def end_pass() -> None:
-            m.d.comb += ended.eq(1)
-            with m.If(number + 1 == passes):
+            m.d.comb += self._ended.eq(1)
+            with m.If(self._number + 1 == self._passes):
                 m.next = "host"
             with m.Else():
                 m.next = "fetch"
@@ -96,9 +111,9 @@ class CentralControl(wiring.Component):
                     m.next = "host"
 
             with m.State("host"):
-                m.d.comb += started.eq(self.start & (passes != 0))
+                m.d.comb += self._started.eq(self.start & (self._passes != 0))
                 m.d.sync += step.eq(0)
-                with m.If(started):
+                with m.If(self._started):
                     m.next = "fetch"
 
             with m.State("fetch"), m.If(step == descriptor_words(config)):
@@ -112,9 +127,9 @@ class CentralControl(wiring.Component):
                 m.d.comb += self.phase.computing.eq(1)
                 m.d.sync += step.eq(0)
                 with m.If(~self.scanning & self.idle):
-                    with m.If(failed):
+                    with m.If(self._failed):
                         # Saving its counts is also what keeps them out of the next run's.
-                        m.d.comb += ended.eq(1)
+                        m.d.comb += self._ended.eq(1)
                         m.next = "clear"
                     with m.Elif(self.settings.drain):
                         m.next = "drain"
@@ -130,8 +145,11 @@ class CentralControl(wiring.Component):
                 with m.If(step == self.settings.rows + (Drain.latency - 1)):
                     m.d.sync += step.eq(0)
                     end_pass()
+        return states
 
-        # Address the rows of drain: one to requantize, an earlier one to store.
+    def _order_drain(self, m: Module) -> None:
+        """Address the rows of drain: one to requantize, an earlier one to store."""
+        config, step = self.config, self._step
         m.d.comb += [
             self.drain.row.eq(step),
             self.drain.bias_address.eq(self.settings.bias_base + step),
@@ -143,29 +161,20 @@ class CentralControl(wiring.Component):
             ),
         ]
 
-        # Go on to the next pass; its counters are saved a cycle later.
-        m.d.sync += [self.phase.save.eq(ended), self.phase.saved_pass.eq(number)]
-        with m.If(started):
-            m.d.sync += [number.eq(0), self.half.eq(0)]
-        with m.Elif(ended):
-            m.d.sync += [number.eq(number + 1), self.half.eq(self.half ^ self.settings.swap)]
-        m.d.comb += [
-            self.busy.eq(~states.ongoing("host")),
-            self.host_ready.eq(states.ongoing("host") & ~self.phase.save),
-            self.phase.scanning.eq(self.scanning),
-        ]
+    def _go_on(self, m: Module) -> None:
+        """Count passes and turn the halves; the counters of a pass are saved a cycle after it."""
+        m.d.sync += [self.phase.save.eq(self._ended), self.phase.saved_pass.eq(self._number)]
+        with m.If(self._started):
+            m.d.sync += [self._number.eq(0), self.half.eq(0)]
+        with m.Elif(self._ended):
+            m.d.sync += [
+                self._number.eq(self._number + 1),
+                self.half.eq(self.half ^ self.settings.swap),
+            ]
 
-        self._keep_table(m, passes, number, step, states.ongoing("fetch"))
-        self._note_errors(m, started, failed)
-        self._count(m, states)
-        return m
-
-    def _keep_table(
-        self, m: Module, passes: Signal, number: Signal, step: Signal, fetching
-    ) -> None:
-        """Write the table for the host; read a pass's descriptor, word by word, into
-        ``settings``."""
-        config, host = self.config, self.host
+    def _keep_table(self, m: Module, fetching) -> None:
+        """Write the table for the host; read a pass's descriptor, word by word, into settings."""
+        config, host, step = self.config, self.host, self._step
         word_bits = descriptor_word_bits(config)
         words = descriptor_words(config)
         m.submodules.table = table = Ram(IO_DATA_BITS, config.layers << word_bits)
@@ -174,11 +183,11 @@ class CentralControl(wiring.Component):
             table.write_address.eq(host.address),
             table.write_data.eq(host.data),
             table.read_enable.eq(fetching & (step < words)),
-            table.read_address.eq(Cat(step[:word_bits], number)),
+            table.read_address.eq(Cat(step[:word_bits], self._number)),
         ]
         with m.If(host.write_enable & (host.memory == Memory.CONTROL)):
             # A table that is longer than its memory arms nothing.
-            m.d.sync += passes.eq(Mux(host.data <= config.layers, host.data, 0))
+            m.d.sync += self._passes.eq(Mux(host.data <= config.layers, host.data, 0))
 
         settings = self.settings.as_value()
         for word in range(words):
@@ -186,22 +195,21 @@ class CentralControl(wiring.Component):
                 field = settings[word * IO_DATA_BITS : (word + 1) * IO_DATA_BITS]
                 m.d.sync += field.eq(table.read_data)
 
-    def _note_errors(self, m: Module, started: Signal, failed: Signal) -> None:
-        """Keep the first error since the last start; those of a run make it fail, and tell more
-        than ``BUSY``."""
+    def _note_errors(self, m: Module) -> None:
+        """Keep the first error since the last start; those of a run fail it, and outdo ``BUSY``."""
         fatal = {
             Error.COLUMN: self.scan_error,
             Error.ROW: self.row_error,
             Error.POINTER: self.pointer_error,
         }
-        with m.If(started):
-            m.d.sync += [self.error.eq(Error.NONE), failed.eq(0)]
+        with m.If(self._started):
+            m.d.sync += [self.error.eq(Error.NONE), self._failed.eq(0)]
         with m.Elif(self.start), m.If(self.error == Error.NONE):
             m.d.sync += self.error.eq(Mux(self.busy, Error.BUSY, Error.NO_IMAGE))
         for code, happens in fatal.items():
             with m.If(happens):
-                m.d.sync += failed.eq(1)
-                with m.If(~failed):
+                m.d.sync += self._failed.eq(1)
+                with m.If(~self._failed):
                     m.d.sync += self.error.eq(code)
 
     def _count(self, m: Module, states) -> None:

@@ -118,7 +118,23 @@ class ProcessingElement(wiring.Component):
             accumulators.take_row.eq(self.drain.row),
         ]
 
-        # Tell what is going on.
+        self._tell(m, queue, pointers, matrix, rows, mac, counters)
+        self._serve_host(
+            m,
+            store,
+            counters,
+            {
+                Memory.CODEBOOK: decode.write,
+                Memory.BIASES: drain.write,
+                Memory.POINTERS: pointers.write,
+                Memory.LINES: matrix.write,
+                Memory.ACTIVATIONS: store.host_write,
+            },
+        )
+        return m
+
+    def _tell(self, m: Module, queue, pointers, matrix, rows, mac, counters) -> None:
+        """Count what this PE does in every cycle, and say when it is idle or in error."""
         waiting = Signal()
         computing, scanning = self.phase.computing, self.phase.scanning
         work_behind_pointers = matrix.i.valid
@@ -138,20 +154,6 @@ class ProcessingElement(wiring.Component):
             self.pointer_error.eq(pointers.error),
             counters.events.eq(Cat(states[name] for name in PE_COUNTERS)),
         ]
-
-        self._serve_host(
-            m,
-            store,
-            counters,
-            {
-                Memory.CODEBOOK: decode.write,
-                Memory.BIASES: drain.write,
-                Memory.POINTERS: pointers.write,
-                Memory.LINES: matrix.write,
-                Memory.ACTIVATIONS: store.host_write,
-            },
-        )
-        return m
 
     def _serve_host(self, m: Module, store: ActStore, counters: Counters, writes: dict) -> None:
         """Spread the host's writes over the memories, and answer its reads."""

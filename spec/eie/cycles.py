@@ -87,44 +87,40 @@ def count_pass(
     # With the longest image first, the images that still have a k-th column are always the first
     # few.
     order = np.argsort([-len(columns) for columns in active], kind="stable")
-    queues = _Queues(config, [active[image] for image in order], entries)
+    longest_first = [active[image] for image in order]
+    queues = _Queues(config, longest_first, entries)
     for step in range(queues.steps):
         queues.broadcast(step)
-    found_all = queues.sent + _rows_after(config, descriptor, [active[image] for image in order])
+    found_all = queues.sent + _rows_after(config, descriptor, longest_first)
     ended, busy_until = queues.ended, queues.read
     end = np.maximum(found_all + 1, np.maximum(busy_until + MAC_CYCLES, ended).max(axis=1) + 1)
 
     compute = end + 1
-    drain = drain_cycles(descriptor)
-    control = control_cycles(config)
-    in_pass = np.zeros((images, len(ARRAY_COUNTERS)), np.int64)
-    broadcasts = np.array([len(active[image]) for image in order], np.int64)
-    for name, value in {
+    control, drain = control_cycles(config), drain_cycles(descriptor)
+    in_array = {
         "cycles": control + compute + drain,
-        "control": control,
+        "control": np.full(images, control),
         "compute": compute,
-        "drain": drain,
-        "broadcasts": broadcasts,
+        "drain": np.full(images, drain),
+        "broadcasts": np.array([len(columns) for columns in longest_first]),
         "stalls": queues.stalls,
-    }.items():
-        in_pass[:, ARRAY_COUNTERS.index(name)] = value
-
-    in_pe = np.zeros((images, config.pes, len(PE_COUNTERS)), np.int64)
-    padded = np.stack([pads[active[image]].sum(axis=0, dtype=np.int64) for image in order])
-    issued = np.stack([entries[active[image]].sum(axis=0, dtype=np.int64) for image in order])
+    }
+    padded = np.stack([pads[columns].sum(axis=0, dtype=np.int64) for columns in longest_first])
+    issued = np.stack([entries[columns].sum(axis=0, dtype=np.int64) for columns in longest_first])
     imbalance = end[:, None] - np.maximum(found_all[:, None], np.maximum(busy_until, ended))
-    for name, value in {
+    in_pe = {
         "busy": issued - padded,
         "pads": padded,
         "empty": queues.empty,
         "imbalance": imbalance,
         "starved": compute[:, None] - issued - queues.empty - imbalance,
         "blocking": queues.blocking,
-    }.items():
-        in_pe[:, :, PE_COUNTERS.index(name)] = value
-
+    }
     back = np.argsort(order)
-    return PassCounts(in_pe[back], in_pass[back])
+    return PassCounts(
+        np.stack([in_pe[name] for name in PE_COUNTERS], axis=-1)[back],
+        np.stack([in_array[name] for name in ARRAY_COUNTERS], axis=-1)[back],
+    )
 
 
 def dense_cycles(config: EieConfig, descriptor: Descriptor) -> int:

@@ -1,5 +1,6 @@
 """The Device protocol: whatever runs an image, model, simulation or board, is used the same way."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Protocol
 
@@ -58,7 +59,7 @@ class Device(Protocol):
         ...
 
 
-class BaseDevice:
+class BaseDevice(ABC):
     """What all devices share: refusing what they cannot run, and keeping the last counts.
 
     Parameters
@@ -99,18 +100,18 @@ class BaseDevice:
             raise UserError(f"{self.name}: nothing has run since the image was loaded")
         return self._counts
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 -- most devices hold nothing
         """Nothing to let go of, unless a device says otherwise."""
 
+    @abstractmethod
     def _take(self, image: Program) -> None:
         """Prepare for an image that fits."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _execute(
         self, image: Program, batch: np.ndarray, tick: Tick
     ) -> tuple[np.ndarray, list[PassCounts]]:
         """Run a checked batch: outputs, and the counts of every pass."""
-        raise NotImplementedError
 
 
 def check_config(device: str, own: EieConfig, other: EieConfig) -> None:
