@@ -37,6 +37,7 @@ LAYERS = {
 WHOLE_FLOW = {
     "sim.demo": "shows the whole way: trains, compresses, compiles, emits, simulates",
     "sim.bench.targets": "times the whole way, each step by itself",
+    "sim.bench.eie": "packs layers without a network, and predicts them",
 }
 
 EVERYTHING = Layer(
