@@ -100,10 +100,10 @@ def test_cocotb_agrees(rng: np.random.Generator, name: str, ragged: int | None) 
 
 
 @pytest.mark.verilator
-@pytest.mark.parametrize("name", ["default", "isca16"])
-def test_sixty_four_pes_agree(rng: np.random.Generator, name: str) -> None:
-    """The paper's size, with memories cut down so that building the model stays short."""
-    config = preset(name, entries=4096, columns=2048, rows=32, act_rows=32)
+@pytest.mark.parametrize(("name", "pes"), [("default", 64), ("isca16", 64), ("default", 256)])
+def test_many_pes_agree(rng: np.random.Generator, name: str, pes: int) -> None:
+    """The paper's size and the largest, with memories cut down so that building stays short."""
+    config = preset(name, pes=pes, entries=4096, columns=2048, rows=32, act_rows=32)
     device = open_device("verilator", config)
     for density in (0.01, 0.1, 0.5):
         program = random_program(rng, config, [700, 300, 100], density=density)
