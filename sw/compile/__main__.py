@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from spec import image
 from spec.eie.options import add_options, config_from
 from spec.errors import cli
-from sw.compile.calibrate import HEADROOM, load_samples
+from spec.files import read_array
+from sw.compile.calibrate import HEADROOM
 from sw.compile.capture import ACTIVATIONS
 from sw.compile.driver import CHECK_SAMPLES, compile_network
 from sw.compile.report import table
@@ -19,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     began = time.monotonic()
     result = compile_network(
         arguments.model,
-        load_samples(arguments.calibrate),
+        read_array(arguments.calibrate),
         config_from(arguments),
         activation=arguments.activation,
         headroom=arguments.headroom,

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,22 +19,6 @@ class Ranges:
 
     input: float
     outputs: tuple[float, ...]
-
-
-def load_samples(path: Path | str) -> np.ndarray:
-    """Samples from a ``.npy`` file."""
-    try:
-        with Path(path).open("rb") as file:
-            samples = np.load(file, allow_pickle=False)
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}") from None
-    except Exception:  # numpy raises whatever the damaged part happened to cause
-        raise UserError(
-            f"cannot read {path}: not a NumPy file of numbers (.npy), or a damaged one"
-        ) from None
-    if not isinstance(samples, np.ndarray):
-        raise UserError(f"{path}: holds several arrays, must be a .npy file with one")
-    return samples
 
 
 def check_samples(samples: np.ndarray | torch.Tensor) -> np.ndarray:

@@ -3,6 +3,7 @@
 import os
 import stat
 
+import numpy as np
 import pytest
 
 from spec.errors import UserError
@@ -73,8 +74,31 @@ def test_what_is_no_file_is_left_alone(tmp_path):
     assert (tmp_path / "pipe").is_fifo()
 
 
-@pytest.mark.parametrize("data", [b"", b"PK\3\4", b"\x93NUMPY\1\0\x0a\0{'descr': (\n"])
-def test_a_broken_array_is_refused(tmp_path, data):
-    (tmp_path / "x.npy").write_bytes(data)
-    with pytest.raises(UserError, match="x.npy: not a .npy file of numbers"):
-        read_array(tmp_path / "x.npy")
+def test_arrays(tmp_path):
+    """One array is read; everything else is refused in one line."""
+    np.save(tmp_path / "x.npy", np.arange(6.0).reshape(2, 3))
+    np.testing.assert_array_equal(read_array(tmp_path / "x.npy"), np.arange(6.0).reshape(2, 3))
+    np.savez(tmp_path / "x.npz", np.ones(3))
+    np.save(tmp_path / "objects.npy", np.array([{}]), allow_pickle=True)
+    (tmp_path / "cut.npy").write_bytes((tmp_path / "x.npy").read_bytes()[:-5])
+    (tmp_path / "junk.npy").write_bytes(b"junk")
+    (tmp_path / "zip.npy").write_bytes(b"PK\x03\x04 cut")
+    whole = (tmp_path / "x.npy").read_bytes()
+    (tmp_path / "tokens.npy").write_bytes(whole.replace(b"(2, 3), }", b"(2, 3 , (", 1))
+    (tmp_path / "huge.npy").write_bytes(
+        whole.replace(b"3), }" + b" " * 13, b"3" + b"0" * 14 + b"), }")
+    )
+    for name, message in {
+        "x.npz": "holds several arrays",
+        "objects.npy": "objects.npy: not a .npy file of numbers",
+        "cut.npy": "or a truncated one",
+        "junk.npy": "not a .npy file",
+        "zip.npy": "zip.npy: not a .npy file",
+        "tokens.npy": "not a .npy file",
+        "huge.npy": "not a .npy file",
+        "missing.npy": "cannot read .*missing.npy",
+        ".": "cannot read",
+    }.items():
+        with pytest.raises(UserError, match=message) as caught:
+            read_array(tmp_path / name)
+        assert "\n" not in str(caught.value)

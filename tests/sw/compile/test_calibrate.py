@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from spec.errors import UserError
-from sw.compile.calibrate import check_samples, flatten_samples, load_samples, measure
+from sw.compile.calibrate import check_samples, flatten_samples, measure
 from sw.compile.network import FloatLayer
 from tests.sw.compile.networks import float_layers
 
@@ -75,35 +75,6 @@ def test_samples_that_are_refused(samples, message):
 def test_samples_of_another_size():
     with pytest.raises(UserError, match=r"12 values each \(shape \(2, 3, 4\)\), .* takes 11"):
         flatten_samples(np.ones((2, 3, 4)), 11)
-
-
-def test_files(tmp_path):
-    np.save(tmp_path / "x.npy", np.arange(6.0).reshape(2, 3))
-    np.testing.assert_array_equal(load_samples(tmp_path / "x.npy"), np.arange(6.0).reshape(2, 3))
-    np.savez(tmp_path / "x.npz", np.ones(3))
-    np.save(tmp_path / "objects.npy", np.array([{}]), allow_pickle=True)
-    (tmp_path / "cut.npy").write_bytes((tmp_path / "x.npy").read_bytes()[:-5])
-    (tmp_path / "junk.npy").write_bytes(b"junk")
-    (tmp_path / "zip.npy").write_bytes(b"PK\x03\x04 cut")
-    whole = (tmp_path / "x.npy").read_bytes()
-    (tmp_path / "tokens.npy").write_bytes(whole.replace(b"(2, 3), }", b"(2, 3 , (", 1))
-    (tmp_path / "huge.npy").write_bytes(
-        whole.replace(b"3), }" + b" " * 13, b"3" + b"0" * 14 + b"), }")
-    )
-    for name, message in {
-        "x.npz": "holds several arrays",
-        "objects.npy": "cannot read .*objects.npy: not a NumPy file of numbers",
-        "cut.npy": "or a damaged one",
-        "junk.npy": "not a NumPy file",
-        "zip.npy": "cannot read .*zip.npy: not a NumPy file",
-        "tokens.npy": "not a NumPy file",
-        "huge.npy": "not a NumPy file",
-        "missing.npy": "cannot read .*missing.npy",
-        ".": "cannot read",
-    }.items():
-        with pytest.raises(UserError, match=message) as caught:
-            load_samples(tmp_path / name)
-        assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16, torch.uint8])
