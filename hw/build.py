@@ -5,14 +5,13 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from hw.eie.array import EieArray
 from hw.emit import emission
 from hw.fusesoc import core_file
 from hw.manifest import FILE, is_ours, manifest, skipstone_version
-from spec.eie.config import PRESETS, EieConfig
+from spec.eie.config import PRESETS, EieConfig, preset
 from spec.eie.options import add_options, config_from
 from spec.errors import UserError, cli
 
@@ -40,8 +39,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def default_name(config: EieConfig) -> str:
     """``eie-<pes>``; then the preset if it is not the default, or the digest if it is no preset."""
-    for name, known in PRESETS.items():
-        if replace(known, pes=config.pes) == config:
+    for name in PRESETS:
+        if preset(name, pes=config.pes) == config:
             return f"eie-{config.pes}" + ("" if name == "default" else f"-{name}")
     return f"eie-{config.pes}-{config.digest}"
 

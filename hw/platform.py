@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from amaranth import ClockSignal, Fragment, Instance, ResetSignal, Value
+from amaranth import ClockSignal, Const, Fragment, Instance, ResetSignal, Value
 from amaranth.back import rtlil as rtlil_backend
 from amaranth.hdl._ir import PortDirection  # the only way to say which ports are outputs
 from amaranth.lib import wiring
@@ -96,11 +96,17 @@ class EmitPlatform:
 
 
 def flatten(component: wiring.Component) -> Ports:
-    """The ports of ``component`` by flat name: paths joined by two underscores."""
+    """The ports of ``component`` by flat name: paths joined by two underscores.
+
+    A constant, such as the ``ready`` of a stream that never waits, is no port.
+    """
     ports = {}
-    for path, member, value in component.signature.flatten(component):
+    for path, member, member_value in component.signature.flatten(component):
+        value = Value.cast(member_value)
+        if isinstance(value, Const):
+            continue
         direction = PortDirection.Input if member.flow == wiring.In else PortDirection.Output
-        ports["__".join(map(str, path))] = (Value.cast(value), direction)
+        ports["__".join(map(str, path))] = (value, direction)
     return ports
 
 

@@ -12,7 +12,14 @@ import numpy as np
 from sim.protocol import ANSWER, REQUEST, WORD_BYTES, Request, Status
 from spec.eie.config import EieConfig
 from spec.eie.iomap import pack_reads, pack_writes
-from sw.host.port import PortError, StillBusyError, Words, check_cycles, check_request
+from sw.host.port import (
+    PortError,
+    StillBusyError,
+    Words,
+    check_ahead,
+    check_cycles,
+    check_request,
+)
 
 SLOWEST_CYCLES_PER_SECOND = 200
 """No simulator is slower; a request that takes longer than this allows is given up."""
@@ -35,6 +42,8 @@ class ProcessPort:
         Program and arguments; ``{socket}`` stands for the number of the socket's file descriptor.
     environment : dict
         Environment of the process; ``{socket}`` is replaced in its values as well.
+    paced : bool
+        The process's traffic has no gaps.
     """
 
     def __init__(
@@ -43,9 +52,12 @@ class ProcessPort:
         tools: dict[str, str],
         command: Sequence[str],
         environment: dict[str, str] | None = None,
+        *,
+        paced: bool = True,
     ) -> None:
         self.config = config
         self.tools = tools
+        self.paced = paced
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 -- closed in close()
         self._socket, theirs = socket.socketpair()
         with theirs:
@@ -75,26 +87,26 @@ class ProcessPort:
         """Write words; the arguments broadcast against each other."""
         check_request(self.config, memory, pe, address, data)
         payloads = pack_writes(self.config, memory, pe, address, data)
-        self._ask(Request.WRITE, len(payloads), payloads)
+        self._ask(Request.WRITE, payloads)
 
     def read(self, memory: int, pe: Words, address: Words) -> np.ndarray:
         """Read words, in the shape that ``pe`` and ``address`` broadcast to."""
         check_request(self.config, memory, pe, address)
         shape = np.broadcast_shapes(np.shape(pe), np.shape(address))
         payloads = pack_reads(self.config, memory, pe, address)
-        self._ask(Request.READ, len(payloads), payloads)
+        self._ask(Request.READ, payloads)
         return np.frombuffer(self._receive(len(payloads) * WORD_BYTES), np.uint64).reshape(shape)
 
-    def run(self, max_cycles: int) -> tuple[int, int]:
-        """Start the array and wait until it is done: cycles, error code."""
+    def run(self, max_cycles: int, ahead: np.ndarray | None = None) -> tuple[int, int]:
+        """Start the array, send writes, and wait until it is done: cycles, error code."""
         check_cycles(max_cycles)
-        return self._ask(Request.RUN, int(max_cycles))
+        return self._ask(Request.RUN, check_ahead(self.config, ahead), limit=int(max_cycles))
 
     def close(self) -> None:
         """End the process, by force if it does not end by itself."""
         if self._process.poll() is None:
             try:
-                self._socket.sendall(REQUEST.pack(Request.QUIT, 0))
+                self._socket.sendall(REQUEST.pack(Request.QUIT, 0, 0))
                 self._process.wait(timeout=GRACE_SECONDS / 6)
             except (OSError, subprocess.TimeoutExpired):
                 self._kill()
@@ -110,15 +122,16 @@ class ProcessPort:
     # The socket ---------------------------------------------------------------------------------
 
     def _ask(
-        self, kind: Request, count: int = 0, payloads: np.ndarray | None = None
+        self, kind: Request, payloads: np.ndarray | None = None, limit: int = 0
     ) -> tuple[int, int]:
         """Send a request and take its answer: value and error code."""
         if self._socket.fileno() < 0:
             raise PortError("the port is closed")
-        self._socket.settimeout(GRACE_SECONDS + count / SLOWEST_CYCLES_PER_SECOND)
+        count = 0 if payloads is None else len(payloads)
+        self._socket.settimeout(GRACE_SECONDS + (count + limit) / SLOWEST_CYCLES_PER_SECOND)
         try:
-            self._socket.sendall(REQUEST.pack(kind, count))
-            if payloads is not None:
+            self._socket.sendall(REQUEST.pack(kind, limit, count))
+            if count:
                 self._socket.sendall(np.ascontiguousarray(payloads, np.uint64).data)
         except OSError as error:
             raise self._failure(error) from None

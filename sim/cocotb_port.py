@@ -53,4 +53,4 @@ class CocotbPort(ProcessPort):
             environment[RAGGED] = str(ragged)
         tools = {name: require(name).version for name in ("amaranth", "verilator", "g++", "cocotb")}
         command = bench_command(program, wave_file(waves, "cocotb"))
-        super().__init__(config, tools, command, environment)
+        super().__init__(config, tools, command, environment, paced=ragged is None)

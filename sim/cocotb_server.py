@@ -14,6 +14,7 @@ from typing import Any
 
 import cocotb
 from cocotb.clock import Clock
+from cocotb.task import Task
 from cocotb.triggers import FallingEdge, First, RisingEdge, Timer
 from cocotb.utils import get_sim_time
 
@@ -58,13 +59,14 @@ class Server:
         self.patience = patience
         self.random = None if seed is None else random.Random(int(seed))
         self.eighths = 0
+        self.told = 0
         for name in ("rst", "start", "write__valid", "read__valid", "data__ready"):
             getattr(dut, name).value = 0
 
     async def serve(self, host: socket.socket) -> None:
         """Answer until the host says quit or goes away."""
         while (header := _receive(host, REQUEST.size)) is not None:
-            kind, count = REQUEST.unpack(header)
+            kind, limit, count = REQUEST.unpack(header)
             if kind == Request.QUIT:
                 return
             payloads = _receive(host, WORD_BYTES * PAYLOAD_WORDS.get(kind, 0) * count)
@@ -73,7 +75,7 @@ class Server:
             self.eighths = 0 if self.random is None else self.random.choice(DENSITIES)
             words: list[int] = []
             try:
-                status, value = await self._do(Request(kind), count, _words(payloads), words)
+                status, value = await self._do(Request(kind), limit, _words(payloads), words)
             except NotReadyError as error:
                 status, value = Status.NOT_READY, error.args[0]
             host.sendall(ANSWER.pack(status, value, int(self.dut.error.value)))
@@ -81,15 +83,15 @@ class Server:
                 host.sendall(struct.pack(f"={len(words)}Q", *words))
 
     async def _do(
-        self, kind: Request, count: int, payloads: tuple[int, ...], words: list[int]
+        self, kind: Request, limit: int, payloads: tuple[int, ...], words: list[int]
     ) -> Outcome:
         if kind == Request.RESET:
             return await self.reset()
         if kind == Request.WRITE:
-            return await self.write([low | high << 64 for low, high in _pairs(payloads)])
+            return await self.write(_pairs(payloads))
         if kind == Request.READ:
             return await self.read(payloads, words)
-        return await self.run(count)
+        return await self.run(limit, _pairs(payloads))
 
     async def reset(self) -> Outcome:
         """Reset, and wait until the array is not busy."""
@@ -105,23 +107,44 @@ class Server:
 
     async def write(self, payloads: list[int]) -> Outcome:
         """Send payloads back to back, but for the gaps of ragged traffic."""
+        await self._finish(self._start(payloads))
+        return Status.OK, len(payloads)
+
+    def _start(self, payloads: list[int]) -> Task[None]:
+        """Begin to send payloads."""
+        self.told = 0
+        return cocotb.start_soon(self._tell(payloads))
+
+    async def _tell(self, payloads: list[int]) -> None:
+        """Send payloads, and count those that have been taken."""
         valid, ready = self.dut.write__valid, self.dut.write__ready
         port = self.dut.write__payload
-        for done, payload in enumerate(payloads):
+        for payload in payloads:
             while self._pauses():
                 valid.value = 0
                 await self.edge
             port.value = payload
             valid.value = 1
-            for _ in range(self.patience + 1):
+            await self.edge
+            while not int(ready.value):
                 await self.edge
-                if int(ready.value):
-                    break
-            else:
-                valid.value = 0
-                raise NotReadyError(done)
+            self.told += 1
         valid.value = 0
-        return Status.OK, len(payloads)
+
+    async def _finish(self, tells: Task[None]) -> None:
+        """Wait until all payloads are sent, as long as there is any progress."""
+        before = -1
+        while not tells.done() and self.told > before:
+            before = self.told
+            await First(tells, Timer(self.patience * PERIOD_STEPS, "step"))
+        if not tells.done():
+            self._drop(tells)
+            raise NotReadyError(self.told)
+
+    def _drop(self, tells: Task[None]) -> None:
+        """Offer nothing any more."""
+        tells.cancel()
+        self.dut.write__valid.value = 0
 
     async def read(self, payloads: tuple[int, ...], words: list[int]) -> Outcome:
         """Send payloads, and gather as many answers meanwhile."""
@@ -160,23 +183,26 @@ class Server:
                 await self.edge
         valid.value = 0
 
-    async def run(self, max_cycles: int) -> Outcome:
-        """Pulse start; the time until busy falls, in cycles."""
+    async def run(self, max_cycles: int, payloads: list[int]) -> Outcome:
+        """Pulse start, and send payloads meanwhile; the time until busy falls, in cycles."""
         self.dut.start.value = 1
         await self.edge
         begin = get_sim_time("step")
         self.dut.start.value = 0
+        tells = self._start(payloads)
         # Outputs follow the edge; half a cycle later they stand.
         half = Timer(PERIOD_STEPS // 2, "step")
         await half
-        if not int(self.dut.busy.value):
-            return Status.OK, 0
-        falls = FallingEdge(self.dut.busy)
-        if await First(falls, Timer(max_cycles * PERIOD_STEPS, "step")) is not falls:
-            return Status.STILL_BUSY, max_cycles
-        cycles, rest = divmod(get_sim_time("step") - begin, PERIOD_STEPS)
+        cycles = rest = 0
+        if int(self.dut.busy.value):
+            falls = FallingEdge(self.dut.busy)
+            if await First(falls, Timer(max_cycles * PERIOD_STEPS, "step")) is not falls:
+                self._drop(tells)
+                return Status.STILL_BUSY, max_cycles
+            cycles, rest = divmod(get_sim_time("step") - begin, PERIOD_STEPS)
+            await half
         assert not rest, "busy fell between two clock edges"
-        await half
+        await self._finish(tells)
         return Status.OK, int(cycles)
 
     def _pauses(self) -> bool:
@@ -208,5 +234,6 @@ def _words(data: bytes) -> tuple[int, ...]:
     return struct.unpack(f"={len(data) // WORD_BYTES}Q", data)
 
 
-def _pairs(words: tuple[int, ...]) -> zip:
-    return zip(words[::2], words[1::2], strict=True)
+def _pairs(words: tuple[int, ...]) -> list[int]:
+    """Payloads of two words each."""
+    return [low | high << 64 for low, high in zip(words[::2], words[1::2], strict=True)]

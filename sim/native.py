@@ -59,7 +59,7 @@ class NativePort(ProcessPort):
         if file:
             command.append(str(file))
         tools = {name: require(name).version for name in ("amaranth", "verilator", "g++")}
-        super().__init__(config, tools, command)
+        super().__init__(config, tools, command, paced=ragged is None)
 
 
 def recipe(config: EieConfig, component: Factory = EieArray, waves: bool = False) -> Recipe:

@@ -1,9 +1,10 @@
 """The requests that a simulator process serves on its socket, and the answers that it gives.
 
-Everything is unsigned 64-bit integers in this machine's byte order. A request is its kind and a
-count, then, for a write, ``count`` payloads of two words each, or, for a read, ``count`` payloads
-of one word; for a run the count is its limit of cycles. An answer is a status, a value (words done,
-cycles) and the array's error code; then, if a read went well, the words that were read.
+Everything is unsigned 64-bit integers in this machine's byte order. A request is its kind, a limit
+of cycles (of a run, otherwise 0) and a count; then ``count`` payloads: of two words each for a
+write, and for the writes that are sent during a run; of one word for a read. An answer is a status,
+a value (words done, or the cycles of a run) and the array's error code; then, if a read went well,
+the words that were read.
 
 Two processes speak it: the native harness (``harness/native.cpp``, which is given these codes when
 it is compiled) and cocotb's (:mod:`sim.cocotb_server`).
@@ -13,7 +14,7 @@ import struct
 from enum import IntEnum
 
 WORD_BYTES = 8
-REQUEST = struct.Struct("=QQ")
+REQUEST = struct.Struct("=QQQ")
 ANSWER = struct.Struct("=QQQ")
 
 
@@ -37,7 +38,7 @@ class Status(IntEnum):
     """A run has not ended within its limit."""
 
 
-PAYLOAD_WORDS = {Request.WRITE: 2, Request.READ: 1}
+PAYLOAD_WORDS = {Request.WRITE: 2, Request.READ: 1, Request.RUN: 2}
 """Words in each payload that follows a request."""
 
 DENSITIES = (1, 4, 7)

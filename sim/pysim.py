@@ -21,6 +21,7 @@ from sw.host.port import (
     PortError,
     StillBusyError,
     Words,
+    check_ahead,
     check_cycles,
     check_request,
     patience_cycles,
@@ -60,6 +61,7 @@ class PysimPort:
     ) -> None:
         self.config = config
         self.tools = {"python": python_version(), "amaranth": require("amaranth").version}
+        self.paced = ragged is None
         self._patience = patience_cycles(config)
         self._random = None if ragged is None else random.Random(ragged)
         self._eighths = 0
@@ -76,8 +78,7 @@ class PysimPort:
     def write(self, memory: int, pe: Words, address: Words, data: Words) -> None:
         """Write words; the arguments broadcast against each other."""
         check_request(self.config, memory, pe, address, data)
-        pairs = pack_writes(self.config, memory, pe, address, data).tolist()
-        payloads = [low | high << IO_DATA_BITS for low, high in pairs]
+        payloads = _join(pack_writes(self.config, memory, pe, address, data))
         self._do(lambda context: self._write(context, payloads))
 
     def read(self, memory: int, pe: Words, address: Words) -> np.ndarray:
@@ -88,10 +89,11 @@ class PysimPort:
         words = self._do(lambda context: self._read(context, payloads))
         return np.array(words, np.uint64).reshape(shape)
 
-    def run(self, max_cycles: int) -> tuple[int, int]:
-        """Start the array and wait until it is done: cycles, error code."""
+    def run(self, max_cycles: int, ahead: np.ndarray | None = None) -> tuple[int, int]:
+        """Start the array, send writes, and wait until it is done: cycles, error code."""
         check_cycles(max_cycles)
-        return self._do(lambda context: self._run(context, int(max_cycles)))
+        payloads = _join(check_ahead(self.config, ahead))
+        return self._do(lambda context: self._run(context, int(max_cycles), payloads))
 
     def close(self) -> None:
         """Finish the waveforms and let go of the simulator."""
@@ -162,23 +164,17 @@ class PysimPort:
         raise PortError("reset: the array is not ready")
 
     async def _write(self, context: Any, payloads: list[int]) -> None:
-        write = self._array.write
         self._begin_traffic()
-        for done, payload in enumerate(payloads):
-            while self._pauses():
-                await context.tick()
-            context.set(Value.cast(write.payload), payload)
-            context.set(write.valid, 1)
-            for _ in range(self._patience + 1):
-                _, _, taken = await context.tick().sample(write.ready)
-                if taken:
-                    break
-            else:
-                context.set(write.valid, 0)
-                raise PortError(
-                    f"write: the array is not ready after {done} of {len(payloads)} words"
-                )
-            context.set(write.valid, 0)
+        await self._finish(context, "write", _Writes(context, self._array.write, payloads))
+
+    async def _finish(self, context: Any, what: str, writes: "_Writes") -> None:
+        """Send what is left of some writes."""
+        waited = 0
+        while writes.more:
+            if waited > self._patience:
+                writes.give_up()
+                raise PortError(f"{what}: the array is not ready after {writes.told} words")
+            waited = 0 if await writes.clock(self._pauses) else waited + 1
 
     async def _read(self, context: Any, payloads: list[int]) -> list[int]:
         read, data = self._array.read, self._array.data
@@ -214,17 +210,21 @@ class PysimPort:
         context.set(data.ready, 0)
         return words
 
-    async def _run(self, context: Any, max_cycles: int) -> tuple[int, int]:
+    async def _run(self, context: Any, max_cycles: int, payloads: list[int]) -> tuple[int, int]:
         array = self._array
+        self._begin_traffic()
+        writes = _Writes(context, array.write, payloads)
         context.set(array.start, 1)
         await context.tick()
         context.set(array.start, 0)
         cycles = 0
         while context.get(array.busy):
             if cycles == max_cycles:
+                writes.give_up()
                 raise StillBusyError(cycles)
-            await context.tick()
+            await writes.clock(self._pauses)
             cycles += 1
+        await self._finish(context, "run", writes)
         return cycles, context.get(array.error)
 
     # Traffic ------------------------------------------------------------------------------------
@@ -234,3 +234,58 @@ class PysimPort:
 
     def _pauses(self) -> bool:
         return self._random is not None and self._random.randrange(8) < self._eighths
+
+
+class _Writes:
+    """Writes on their way to the array: one in each cycle, but for the gaps of ragged traffic.
+
+    Parameters
+    ----------
+    context
+        Of the testbench.
+    stream
+        The array's stream of writes.
+    payloads : list of int
+    """
+
+    def __init__(self, context: Any, stream: Any, payloads: list[int]) -> None:
+        self.context = context
+        self.stream = stream
+        self.payloads = payloads
+        self.done = 0
+        self.offered = False
+
+    @property
+    def more(self) -> bool:
+        return self.done < len(self.payloads)
+
+    @property
+    def told(self) -> str:
+        """How far it got, for messages."""
+        return f"{self.done} of {len(self.payloads)}"
+
+    async def clock(self, pauses: Callable[[], bool]) -> bool:
+        """A cycle, in which the next word is offered unless there is a gap; whether it was
+        taken."""
+        if self.more and not self.offered and not pauses():
+            self.context.set(Value.cast(self.stream.payload), self.payloads[self.done])
+            self.context.set(self.stream.valid, 1)
+            self.offered = True
+        if not self.offered:
+            await self.context.tick()
+            return False
+        _, _, taken = await self.context.tick().sample(self.stream.ready)
+        if taken:
+            self.done += 1
+            self.give_up()
+        return bool(taken)
+
+    def give_up(self) -> None:
+        """Offer nothing."""
+        self.context.set(self.stream.valid, 0)
+        self.offered = False
+
+
+def _join(pairs: np.ndarray) -> list[int]:
+    """Packed writes as payloads of the stream."""
+    return [low | high << IO_DATA_BITS for low, high in pairs.tolist()]

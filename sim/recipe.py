@@ -74,8 +74,9 @@ class Recipe:
         """Verilator's arguments, without file names."""
         arguments = ["--cc", "--exe", "--prefix", "Vtop", "--top-module", self.top, *TRANSLATION]
         if self.shared:
-            # This optimization looks across instances, and makes each of them different.
-            arguments += ["-fno-dfg-scoped"]
+            # The one looks across instances, the other names its tables' indices after them: both
+            # make each instance different.
+            arguments += ["-fno-dfg-scoped", "-fno-table"]
         if self.waves:
             arguments += ["--trace-vcd"]
         for name, value in self.macros.items():

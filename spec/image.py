@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 import numpy as np
 import safetensors
@@ -21,11 +21,22 @@ from spec.eie.config import EieConfig
 from spec.eie.csc import decode
 from spec.eie.descriptor import Descriptor
 from spec.eie.golden import decode_pass
-from spec.eie.program import MEMORIES, Layer, Pass, Program, Segment, Slice, matrix_of
+from spec.eie.lstm import LstmCell
+from spec.eie.program import (
+    MEMORIES,
+    Layer,
+    Pass,
+    Program,
+    Run,
+    Segment,
+    Slice,
+    matrix_of,
+    run_bits,
+)
 from spec.errors import UserError, cli
 from spec.files import read_file, write_file
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 def to_bytes(program: Program) -> bytes:
@@ -35,18 +46,20 @@ def to_bytes(program: Program) -> bytes:
         for number, segment in enumerate(program.segments)
         for memory, kind in MEMORIES.items()
     }
+    tensors |= {
+        f"layer{number}.order": np.ascontiguousarray(order.astype(np.uint32))
+        for number, order in enumerate(program.orders)
+    }
     document = {
         "format_version": FORMAT_VERSION,
         "engine": "eie",
         "config": program.config.to_json(),
         "config_digest": program.config.digest,
         "layers": [asdict(layer) for layer in program.layers],
+        "per_step": program.per_step,
+        "every_step": program.every_step,
         "segments": [
-            {
-                "passes": [asdict(step) for step in segment.passes],
-                "feed": asdict(segment.feed) if segment.feed else None,
-                "fetch": asdict(segment.fetch) if segment.fetch else None,
-            }
+            {"top": segment.top, "runs": [asdict(run) for run in segment.runs]}
             for segment in program.segments
         ],
     }
@@ -120,17 +133,57 @@ def _decode(document: dict, tensors: dict[str, np.ndarray]) -> Program:
             raise UserError("its configuration does not have the digest that it states")
         segments = tuple(
             Segment(
-                passes=tuple(_pass(step) for step in entry["passes"]),
-                feed=_build(Slice, entry["feed"]) if entry["feed"] else None,
-                fetch=_build(Slice, entry["fetch"]) if entry["fetch"] else None,
+                runs=tuple(_run(run) for run in entry["runs"]),
+                top=_flag(entry, "top"),
                 **{memory: tensors[f"segment{number}.{memory}"] for memory in MEMORIES},
             )
             for number, entry in enumerate(document["segments"])
         )
-        layers = tuple(_build(Layer, layer) for layer in document["layers"])
+        layers = tuple(_layer(layer) for layer in document["layers"])
+        names = [f"layer{number}.order" for number in range(len(layers))]
+        orders = tuple(_order(tensors[name]) for name in names if name in tensors)
+        per_step, every_step = _count(document, "per_step"), _flag(document, "every_step")
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"the image's metadata is incomplete or wrong ({error})") from None
-    return Program(config=config, layers=layers, segments=segments)
+    return Program(
+        config=config,
+        layers=layers,
+        segments=segments,
+        orders=orders,
+        per_step=per_step,
+        every_step=every_step,
+    )
+
+
+def _layer(values: dict) -> Layer:
+    cell = None if values["cell"] is None else LstmCell.from_json(values["cell"])
+    return _build(Layer, values | {"cell": cell})
+
+
+def _run(values: dict) -> Run:
+    return Run(
+        passes=tuple(_pass(step) for step in values["passes"]),
+        feed=None if values["feed"] is None else _build(Slice, values["feed"]),
+        fetch=None if values["fetch"] is None else _build(Slice, values["fetch"]),
+    )
+
+
+def _flag(values: dict, name: str) -> bool:
+    if not isinstance(values[name], bool):
+        raise TypeError(f"{name} is {values[name]!r}")
+    return values[name]
+
+
+def _count(values: dict, name: str) -> int:
+    if type(values[name]) is not int:
+        raise TypeError(f"{name} is {values[name]!r}")
+    return values[name]
+
+
+def _order(tensor: np.ndarray) -> np.ndarray:
+    if tensor.dtype != np.uint32:
+        raise TypeError(f"an order is {tensor.dtype}")
+    return tensor.astype(np.int64)
 
 
 def _pass(values: dict) -> Pass:
@@ -144,7 +197,8 @@ def _build(kind: type[Item], values: dict) -> Item:
     """An object of JSON values; a :class:`TypeError` names a field of another type."""
     for field in fields(kind):
         value = values[field.name]
-        fits = type(value) is field.type or (field.type is float and type(value) is int)
+        kinds = (*get_args(field.type), field.type)
+        fits = type(value) in kinds or (field.type is float and type(value) is int)
         if not fits:
             raise TypeError(f"{kind.__name__}.{field.name} is {value!r}")
     return kind(**values)
@@ -162,21 +216,43 @@ def _checksum(text: str, tensors: dict[str, np.ndarray]) -> str:
 
 
 def unpack(program: Program) -> dict[str, np.ndarray]:
-    """Dense integer weights of every layer, from the memory words. int64, shape (outputs, inputs).
+    """Dense integer weights of every layer, from the memory words. int64, shape (outputs, inputs),
+    or (outputs, inputs + hidden) of an LSTM's gates.
 
-    Multiply by the layer's ``weight_scale`` for real weights.
+    Rows and columns are in the network's order, whatever the array's is. Multiply by the layer's
+    ``weight_scale`` for real weights.
     """
     dense = {
-        layer.name: np.zeros((layer.outputs, layer.inputs), np.int64) for layer in program.layers
+        layer.name: np.zeros((layer.outputs, layer.columns(program.config)), np.int64)
+        for layer in program.layers
     }
     for _, segment, step in program.passes():
         codes = decode(matrix_of(program.config, segment, step))
-        values = segment.codebooks[step.descriptor.codebook].astype(np.int64)
-        dense[program.layers[step.layer].name][
-            step.first_output : step.first_output + step.outputs,
-            step.first_input : step.first_input + step.inputs,
-        ] = values[codes]
+        book = step.descriptor.codebook - segment.bases(program.config).codebooks
+        rows = program.order(step.layer)[step.first_output : step.first_output + step.outputs]
+        columns = _input_order(program, step.layer)
+        columns = columns[step.first_input : step.first_input + step.inputs]
+        values = segment.codebooks[book].astype(np.int64)
+        dense[program.layers[step.layer].name][np.ix_(rows, columns)] = values[codes]
+    for layer in program.layers:
+        if layer.cell:
+            behind_x = np.arange(layer.inputs, dense[layer.name].shape[1] - layer.cell.hidden)
+            dense[layer.name] = np.delete(dense[layer.name], behind_x, axis=1)
     return dense
+
+
+def _input_order(program: Program, number: int) -> np.ndarray:
+    """Which column of the network's layer each column of the array's is."""
+    layer = program.layers[number]
+    columns = np.arange(layer.columns(program.config))
+    if number and program.layers[number - 1].cell is None:
+        columns[: layer.inputs] = program.order(number - 1)
+    return columns
+
+
+def _columns(layer: Layer) -> int:
+    """Inputs, and the state of an LSTM."""
+    return layer.inputs + (layer.cell.hidden if layer.cell else 0)
 
 
 def inspect(program: Program) -> dict:
@@ -189,19 +265,24 @@ def inspect(program: Program) -> dict:
     layers = []
     for index, layer in enumerate(program.layers):
         passes = [(segment, step) for _, segment, step in program.passes() if step.layer == index]
-        decoded = [decode_pass(config, segment, step) for segment, step in passes]
-        entries = sum(int(matrix.entries.sum()) for matrix in decoded)
-        pads = sum(int(matrix.pads.sum()) for matrix in decoded)
-        pointers = sum((step.inputs + 1) * config.pes for _, step in passes)
+        entries = pads = entry_bits = pointers = 0
+        for segment, step in passes:
+            matrix = decode_pass(config, segment, step)
+            entries += matrix.entries
+            pads += matrix.entries - len(matrix.row)
+            entry_bits += matrix.entries * (config.code_bits + run_bits(config, step.descriptor))
+            pointers += matrix.work.weights.size + config.pes
         weights = max(1, layer.weights)
         layers.append(
             asdict(layer)
             | {
-                "density": layer.weights / (layer.inputs * layer.outputs),
+                "density": layer.weights / (layer.outputs * _columns(layer)),
                 "entries": entries,
                 "pads": pads,
                 "passes": len(passes),
-                "entry_bits_per_weight": entries * config.entry_bits / weights,
+                "run_bits": sorted({run_bits(config, step.descriptor) for _, step in passes}),
+                "clusters": sorted({1 << step.descriptor.split for _, step in passes}),
+                "entry_bits_per_weight": entry_bits / weights,
                 "pointer_bits_per_weight": pointers * config.pointer_bits / weights,
             }
         )
@@ -211,7 +292,7 @@ def inspect(program: Program) -> dict:
         "config_digest": config.digest,
         "layers": layers,
         "segments": [
-            {"passes": len(segment.passes)}
+            {"passes": len(segment.passes), "runs": len(segment.runs)}
             | {memory: list(getattr(segment, memory).shape) for memory in MEMORIES}
             for segment in program.segments
         ],
@@ -246,8 +327,8 @@ def _table(summary: dict) -> str:
     for layer in summary["layers"]:
         size = f"{layer['inputs']}x{layer['outputs']}"
         lines.append(
-            f"{layer['name']:<16}{size:>14}{layer['density']:>9.3f}{layer['weights']:>10}{layer['pads']:>9}"
-            f"{layer['passes']:>8}{layer['entry_bits_per_weight']:>13.1f}"
+            f"{layer['name']:<16}{size:>14}{layer['density']:>9.3f}{layer['weights']:>10}"
+            f"{layer['pads']:>9}{layer['passes']:>8}{layer['entry_bits_per_weight']:>13.1f}"
             f"{layer['pointer_bits_per_weight']:>12.1f}"
         )
     return "\n".join(lines)

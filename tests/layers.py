@@ -29,7 +29,11 @@ LAYERS = {
     "sw.compress": _layer("spec", "numpy torch tqdm mlxtend"),
     "sw.compile": _layer("spec", "numpy torch tqdm safetensors"),
     "sw.host": _layer("spec", "numpy tqdm"),
-    "sim": _layer("hw sw.host spec", "amaranth cocotb cocotb_tools find_libpython numpy tqdm"),
+    "sim": _layer(
+        "hw sw.host spec",
+        "amaranth cocotb cocotb_tools efficientnet_lite_pytorch find_libpython matplotlib numpy "
+        "PIL tqdm",
+    ),
     "boards": _layer("hw sim sw.host spec", "amaranth amaranth_boards numpy serial tqdm"),
 }
 
@@ -38,6 +42,9 @@ WHOLE_FLOW = {
     "sim.demo": "shows the whole way: trains, compresses, compiles, emits, simulates",
     "sim.bench.targets": "times the whole way, each step by itself",
     "sim.bench.eie": "packs layers without a network, and predicts them",
+    "sim.bench.layers": "draws layers as the compiler takes them",
+    "sim.bench.real": "takes layers out of torch networks, and prunes them",
+    "sim.bench.real_layers": "compiles them, predicts and simulates",
 }
 
 EVERYTHING = Layer(

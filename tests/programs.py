@@ -4,7 +4,7 @@
 rest as given. ``dense_reference`` computes the outputs a second way, from the unpacked weights.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from spec.eie.program import Layer, Program
 from spec.errors import UserError
 from spec.image import unpack
 from spec.numbers import choose_multiplier, requantize, signed_bounds
-from tests.packing import Plan, pack_layers, pack_passes
+from tests.packing import Plan, cut, pack_layers, pack_passes
 
 DENSITIES = (0.0, 0.01, 0.1, 0.5, 1.0)
 
@@ -24,34 +24,41 @@ def random_config(rng: np.random.Generator, **fixed: int | bool) -> EieConfig:
     code_bits, run_bits = (int(bits) for bits in rng.integers(1, 6, 2))
     spare = bool(rng.integers(2))
     drawn: dict[str, int | bool] = {
-        "pes": int(rng.choice([1, 2, 3, 4, 5, 8])),
+        "pes": int(rng.choice([1, 2, 3, 4, 4, 6, 8, 8])),
         "act_bits": act_bits,
         "weight_bits": weight_bits,
         "multiplier_bits": int(rng.integers(4, 17)),
         "shift_bits": int(rng.integers(5, 7)),
+        "lanes": int(rng.choice([1, 1, 1, 1, 2, 4])),
         "code_bits": code_bits,
         "run_bits": run_bits,
+        "share_pads": bool(rng.integers(2)),
         "rows": 64,
         "act_rows": 64,
-        "entries": 16384,
         "columns": 512,
         "biases": 256,
         "layers": 16,
         "codebooks": int(rng.integers(1, 6)),
+        "double_buffer": bool(rng.integers(2)),
         "queue_depth": int(rng.integers(1, 9)) + spare,
         "queue_spare": spare,
         "ahead_depth": int(rng.integers(0, 5)),
         "scan_ahead": bool(rng.integers(2)),
         "counter_bits": 32,
     } | fixed
-    # Some widths have to hold what others make.
+    # Some widths have to hold what others make, and clusters divide PEs.
     room = 62 - drawn["multiplier_bits"]
     product = drawn["act_bits"] + drawn["weight_bits"]
-    entry = drawn["code_bits"] + drawn["run_bits"]
+    twos = (drawn["pes"] & -drawn["pes"]).bit_length()
+    widest = drawn["run_bits"] + int(rng.integers(3))
     drawn |= {
         "acc_bits": min(room, product + int(rng.integers(8, 12))),
-        "line_bits": int(rng.integers(entry, 65)),
+        "clusters": 1 << int(rng.integers(min(twos, 4))),
+        "run_bits_most": min(8, fixed.get("run_bits_most", widest)),
     }
+    entry = drawn["code_bits"] + drawn["run_bits_most"]
+    drawn["line_bits"] = fixed.get("line_bits", int(rng.integers(entry, 65)))
+    drawn["lines"] = 16384 // (drawn["line_bits"] // entry)
     return EieConfig.from_json(drawn | fixed)
 
 
@@ -127,8 +134,13 @@ def random_program(
     act_density: float = 0.3,
     relu: bool | None = None,
     tiles: tuple[int, int] = (1, 1),
+    split: int | None = None,
+    widen: int | None = None,
+    orders: bool | None = None,
     segments: bool = False,
+    runs: int = 1,
     gaps: bool = False,
+    top: bool = False,
 ) -> Program:
     """Pack random layers of ``sizes[0]`` inputs, then ``sizes[1]``... outputs.
 
@@ -142,11 +154,17 @@ def random_program(
         Of every layer; None draws it layer by layer.
     tiles : (int, int)
         Passes per layer along outputs and along inputs (at most as many as there are rows of PEs).
+    split, widen : int or None
+        Of every pass; None draws the one for all passes over the same outputs, the other for each.
+    orders : bool or None
+        Compute the outputs of every layer in an order of its own; None draws it layer by layer.
     segments : bool
-        Give every pass a segment of its own, instead of all passes one segment.
-    gaps : bool
+        Give every pass a run of its own, instead of all passes one run, and segments of ``runs``
+        runs, the second, fourth and so on at the top of the memories.
+    gaps, top : bool
         Leave unused words, filled with rubbish, in front of everything, and put hidden layers
-        anywhere in the activation store. Only without ``segments``.
+        anywhere in the activation store; put the segment at the top of the memories. Only without
+        ``segments``.
     """
     codes = [
         random_codes(
@@ -169,11 +187,33 @@ def random_program(
         plan = _plan(rng, config, acts @ codebooks[book][matrix].T, matrix, book, relu)
         acts = _requantize(config, acts @ codebooks[book][matrix].T + plan.bias, plan)
         plans.append(plan)
+    placed = [_order(rng, len(plan.codes), orders) for plan in plans]
+    ordered = _permute(plans, placed)
+    cuts = [cut(rng, config, plan, tiles, split=split, widen=widen) for plan in ordered]
     if segments:
-        packed = pack_passes(config, codebooks, plans, tiles=tiles)
+        packed = pack_passes(config, codebooks, ordered, cuts, runs=runs)
     else:
-        packed = pack_layers(config, codebooks, plans, tiles=tiles, gaps=rng if gaps else None)
-    return Program(config=config, layers=_describe(config, plans), segments=packed)
+        packed = pack_layers(config, codebooks, ordered, cuts, gaps=rng if gaps else None, top=top)
+    layers = _describe(config, plans)
+    return Program(config=config, layers=layers, segments=packed, orders=tuple(placed))
+
+
+def _order(rng: np.random.Generator, outputs: int, moved: bool | None) -> np.ndarray:
+    """An order of outputs, or an empty array: all in place."""
+    moved = bool(rng.integers(2)) if moved is None else moved
+    return rng.permutation(outputs) if moved else np.zeros(0, np.int64)
+
+
+def _permute(plans: list[Plan], orders: list[np.ndarray]) -> list[Plan]:
+    """Layers with their outputs in these orders, and their inputs as the layer before leaves
+    them."""
+    permuted, columns = [], slice(None)
+    for plan, order in zip(plans, orders, strict=True):
+        rows = order if len(order) else slice(None)
+        codes = plan.codes[rows][:, columns]
+        permuted.append(replace(plan, codes=codes, bias=plan.bias[rows]))
+        columns = rows
+    return permuted
 
 
 @dataclass(frozen=True)
@@ -227,7 +267,9 @@ def _random_fitting(rng: np.random.Generator, config: EieConfig, largest: int) -
                 long_runs=float(rng.choice([0.0, 0.2])),
                 tiles=(int(rng.integers(1, 3)), int(rng.integers(1, 3))),
                 segments=segments,
-                gaps=bool(rng.integers(2)) and not segments,
+                runs=int(rng.integers(1, 4)),
+                gaps=bool(rng.integers(2)),
+                top=bool(rng.integers(2)),
             )
         except UserError:
             if largest == 1:
@@ -237,28 +279,35 @@ def _random_fitting(rng: np.random.Generator, config: EieConfig, largest: int) -
 
 def dense_reference(program: Program, batch: np.ndarray) -> np.ndarray:
     """Outputs, int64, (images, outputs), by plain matrix products with the unpacked weights."""
+    return dense_vectors(program, batch)[-1]
+
+
+def dense_vectors(program: Program, batch: np.ndarray) -> list[np.ndarray]:
+    """The batch, and the outputs of every layer, in the network's order."""
     dense = unpack(program)
-    acts = np.asarray(batch, np.int64)
+    vectors = [np.asarray(batch, np.int64)]
     for index, layer in enumerate(program.layers):
-        sums = acts @ dense[layer.name].T
+        sums = vectors[-1] @ dense[layer.name].T
         outputs = np.zeros_like(sums)
         for _, segment, step in program.passes():
             descriptor = step.descriptor
             if step.layer != index or not descriptor.drain:
                 continue
-            local, pe = np.divmod(np.arange(step.outputs), program.config.pes)
-            bias = segment.biases[pe, descriptor.bias_base + local]
-            span = slice(step.first_output, step.first_output + step.outputs)
-            outputs[:, span] = requantize(
-                sums[:, span],
+            # An output's bias stands where the output is stored.
+            row, pe = np.divmod(np.arange(step.outputs), program.config.pes)
+            first = descriptor.bias_base - segment.bases(program.config).biases
+            bias = segment.biases[pe, first + row]
+            rows = program.order(index)[step.first_output :][: step.outputs]
+            outputs[:, rows] = requantize(
+                sums[:, rows],
                 bias,
                 descriptor.multiplier,
                 descriptor.shift,
                 act_bits=program.config.act_bits,
                 relu=descriptor.relu,
             )
-        acts = outputs
-    return acts
+        vectors.append(outputs)
+    return vectors
 
 
 def _random_codebooks(

@@ -1,4 +1,5 @@
-"""Activation store: this PE's share of the source and of the destination activations."""
+"""Activation store: this PE's share of the source and of the destination activations of one
+lane."""
 
 from amaranth import Module, Mux, signed
 from amaranth.lib import wiring

@@ -1,15 +1,17 @@
-"""The EIE array: PEs, non-zero detection, scan, central control and the host's port, wired
-together."""
+"""The EIE array: PEs, non-zero detection, scans, reduction, central control and the host's port,
+wired together."""
 
 from amaranth import Cat, Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.eie.central_control import CentralControl
+from hw.eie.division import Division
 from hw.eie.host_port import HostPort
 from hw.eie.lnzd import Lnzd
 from hw.eie.payloads import read_layout, write_layout
 from hw.eie.pe import ProcessingElement
+from hw.eie.reduce import Reduce
 from hw.eie.scan import Scan
 from hw.emit import Placed
 from spec.eie.config import IO_DATA_BITS, EieConfig
@@ -51,12 +53,15 @@ class EieArray(wiring.Component):
         config = self.config
         m = Module()
         m.submodules.control = control = CentralControl(config)
-        m.submodules.scan = scan = Scan(config)
-        m.submodules.lnzd = lnzd = Lnzd(config)
+        m.submodules.division = division = Division(config)
+        m.submodules.reduce = reduce = Reduce(config)
         m.submodules.host = host = HostPort(config)
         pes = [Placed(ProcessingElement(config), "eie_pe") for _ in range(config.pes)]
-        for number, pe in enumerate(pes):
-            m.submodules[f"pe{number}"] = pe
+        scans = [Placed(Scan(config), "eie_scan") for _ in range(config.clusters)]
+        trees = [Placed(Lnzd(config), "eie_lnzd") for _ in range(config.clusters)]
+        for name, units in (("pe", pes), ("scan", scans), ("lnzd", trees)):
+            for number, unit in enumerate(units):
+                m.submodules[f"{name}{number}"] = unit
 
         # The host.
         connect(m, flipped(self.write), host.write)
@@ -65,48 +70,77 @@ class EieArray(wiring.Component):
         connect(m, host.control, control.host)
         m.d.comb += [
             host.open.eq(control.host_ready),
+            control.wrote.eq(host.wrote),
             control.start.eq(self.start),
             self.busy.eq(control.busy),
             self.error.eq(control.error),
         ]
 
-        # Find non-zero activations.
-        m.d.comb += [
-            scan.begin.eq(control.begin),
-            scan.settings.eq(control.settings),
-            scan.half.eq(control.half),
-            scan.candidate.eq(lnzd.o),
-            lnzd.pending.eq(scan.pending),
-        ]
-
-        # Broadcast to all PEs at once, when all have room.
-        m.d.comb += scan.o.ready.eq(Cat(pe.broadcast.ready for pe in pes).all())
-        for number, pe in enumerate(pes):
+        # Find non-zero activations in each sector, and the first one of each cluster.
+        m.d.comb += division.settings.eq(control.settings)
+        for sector, (scan, tree) in enumerate(zip(scans, trees, strict=True)):
             m.d.comb += [
-                pe.broadcast.valid.eq(scan.o.valid & scan.o.ready),
-                pe.broadcast.payload.eq(scan.o.payload),
-                pe.offered.eq(scan.o.valid),
-                pe.scan.enable.eq(scan.row_enable),
-                pe.scan.address.eq(scan.row_address),
-                lnzd.acts[number].eq(pe.scan.data),
-                pe.settings.eq(control.settings),
-                pe.phase.scanning.eq(control.phase.scanning),
-                pe.phase.computing.eq(control.phase.computing),
-                pe.phase.save.eq(control.phase.save),
-                pe.phase.saved_pass.eq(control.phase.saved_pass),
+                tree.pending.eq(scan.pending),
+                division.candidates[sector].eq(tree.o),
+                division.offered[sector].eq(scan.o.valid),
+                scan.launch.eq(control.begin),
+                scan.settings.eq(control.settings),
+                scan.half.eq(control.half),
+                scan.first_pe.eq(division.first_pe[sector]),
+                scan.candidate.eq(division.picked[sector]),
+                scan.mine.eq(division.mine[sector]),
+                scan.own_pe.eq(tree.o.pe),
+                scan.o.ready.eq(division.room[sector]),
             ]
-            for name in control.drain.signature.members:
-                m.d.comb += getattr(pe.drain, name).eq(getattr(control.drain, name))
+
+        # Broadcast to all PEs of a cluster at once, when all have room.
+        for sector in range(config.clusters):
+            members = pes[sector * config.sector_pes : (sector + 1) * config.sector_pes]
+            m.d.comb += division.places[sector].eq(Cat(pe.broadcast.ready for pe in members).all())
+            for place, pe in enumerate(members):
+                self._connect_pe(m, pe, scans[sector], control)
+                m.d.comb += [
+                    trees[sector].acts[place].eq(pe.scan.data),
+                    pe.drain.store_enable.eq(reduce.stores[sector]),
+                ]
+
+        # Drain all PEs at once, over the clusters.
+        m.d.comb += [
+            reduce.settings.eq(control.settings),
+            reduce.enable.eq(control.reducing),
+            reduce.store_enable.eq(control.drain.store_enable),
+            reduce.store_row.eq(control.store_row),
+        ]
+        for number, pe in enumerate(pes):
+            m.d.comb += [reduce.i[number].eq(pe.sums), pe.reduced.eq(reduce.o[number])]
             connect(m, host.pes[number], pe.host)
 
         # Tell central control how it goes.
         m.d.comb += [
-            control.scanning.eq(scan.active),
-            control.scan_error.eq(scan.error),
-            control.offered.eq(scan.o.valid),
-            control.sent.eq(scan.o.valid & scan.o.ready),
+            control.scanning.eq(Cat(scan.active for scan in scans).any()),
+            control.scan_error.eq(Cat(scan.error for scan in scans).any()),
+            control.broadcasts.eq(division.broadcasts),
+            control.stalls.eq(division.stalls),
             control.idle.eq(Cat(pe.idle for pe in pes).all()),
             control.row_error.eq(Cat(pe.row_error for pe in pes).any()),
             control.pointer_error.eq(Cat(pe.pointer_error for pe in pes).any()),
         ]
         return m
+
+    def _connect_pe(self, m: Module, pe, scan, control: CentralControl) -> None:
+        """What a PE hears from its sector's scan and from central control."""
+        m.d.comb += [
+            pe.broadcast.valid.eq(scan.o.valid & scan.o.ready),
+            pe.broadcast.payload.eq(scan.o.payload),
+            pe.offered.eq(scan.o.valid),
+            pe.scan.enable.eq(scan.row_enable),
+            pe.scan.address.eq(scan.row_address),
+            pe.settings.eq(control.settings),
+            pe.phase.scanning.eq(scan.active),
+            pe.phase.computing.eq(control.phase.computing),
+            pe.phase.save.eq(control.phase.save),
+            pe.phase.saved_pass.eq(control.phase.saved_pass),
+        ]
+        for name in control.drain.signature.members:
+            if name != "store_enable":  # reduce says which sectors store
+                m.d.comb += getattr(pe.drain, name).eq(getattr(control.drain, name))

@@ -6,21 +6,22 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.eie.counters import Counters
-from hw.eie.drain import Drain
 from hw.eie.payloads import DrainOrder, HostAccess, Phase, settings_layout
 from hw.memory import Ram
 from spec.eie.config import IO_DATA_BITS, EieConfig, bits_for
 from spec.eie.counters import ARRAY_COUNTERS
+from spec.eie.cycles import drain_latency
 from spec.eie.descriptor import descriptor_words
-from spec.eie.iomap import ERROR_BITS, Error, Memory, descriptor_word_bits
+from spec.eie.iomap import ARMING_BITS, ERROR_BITS, Error, Memory, descriptor_word_bits
 
 
 class CentralControl(wiring.Component):
     """Runs all passes of the table, one after another, without the host.
 
     States, in order: ``clear`` (zero the accumulators: after reset, and after a run that failed),
-    ``host`` (I/O mode), then for each pass ``fetch`` (its descriptor), ``first_row``, ``compute``
-    (scan, then wait for the last PE) and ``drain``.
+    ``host`` (I/O mode), then for each pass ``fetch`` (wait for its descriptor), ``first_row``,
+    ``compute`` (scan, then wait for the last PE) and ``drain``. The next descriptor is fetched
+    behind the pass before, so that ``fetch`` lasts only in front of the first.
 
     Members
     -------
@@ -31,18 +32,24 @@ class CentralControl(wiring.Component):
     error : Out
         :class:`spec.eie.iomap.Error`, the first one since the last start that was accepted; an
         error of the run itself replaces ``BUSY``.
-    host : I/O mode; the table, the number of passes, and the array's own counters
+    host : I/O mode; the table, which of its passes to run, and the array's own counters
     host_ready : Out
         The host may read and write.
+    wrote : In
+        It writes a word in this cycle.
     settings, half : Out
         Descriptor of the running pass, source half of the activation stores.
     begin : Out
         To the scan.
-    scanning, scan_error, offered, sent : In
-        From the scan.
+    scanning, scan_error : In
+        From the scans: any at work, any in error.
+    broadcasts, stalls : In
+        Columns that are broadcast, and that have to wait, in this cycle.
     idle, row_error, pointer_error : In
         From the PEs: all idle, any error.
     phase, drain : to all PEs
+    reducing, store_row : Out
+        To reduce: rows are being drained, and the row that is stored now.
     """
 
     def __init__(self, config: EieConfig):
@@ -57,22 +64,30 @@ class CentralControl(wiring.Component):
                 "settings": Out(settings_layout(config)),
                 "half": Out(1),
                 "begin": Out(1),
+                "wrote": In(1),
                 "scanning": In(1),
                 "scan_error": In(1),
-                "offered": In(1),
-                "sent": In(1),
+                "broadcasts": In(bits_for(config.clusters)),
+                "stalls": In(bits_for(config.clusters)),
                 "idle": In(1),
                 "row_error": In(1),
                 "pointer_error": In(1),
                 "phase": Out(Phase(config)),
                 "drain": Out(DrainOrder(config)),
+                "reducing": Out(1),
+                "store_row": Out(bits_for(config.clusters - 1)),
             }
         )
         # Wide enough for any descriptor, also for one that asks for more rows than there are.
-        most = (1 << bits_for(config.rows)) + Drain.latency + descriptor_words(config)
+        most = (1 << bits_for(config.rows)) + drain_latency(config)
         self._step = Signal(range(most), name="step")
+        self._first = Signal(config.layer_bits, name="first")
         self._passes = Signal(bits_for(config.layers), name="passes")
+        self._left = Signal(bits_for(config.layers), name="left")
         self._number = Signal(config.layer_bits, name="number")
+        self._following = Signal(settings_layout(config), name="following")
+        self._fetched = Signal(name="fetched")
+        self._taken = Signal(name="taken")
         self._failed = Signal(name="failed")
         self._started = Signal(name="started")
         self._ended = Signal(name="ended")
@@ -82,11 +97,12 @@ class CentralControl(wiring.Component):
         states = self._walk(m)
         self._order_drain(m)
         self._go_on(m)
-        self._keep_table(m, states.ongoing("fetch"))
+        self._fetch(m)
         self._note_errors(m)
         self._count(m, states)
         m.d.comb += [
             self.busy.eq(~states.ongoing("host")),
+            self.reducing.eq(states.ongoing("drain")),
             self.host_ready.eq(states.ongoing("host") & ~self.phase.save),
             self.phase.scanning.eq(self.scanning),
         ]
@@ -96,12 +112,19 @@ class CentralControl(wiring.Component):
         """The states, and how long each one lasts."""
         config, step = self.config, self._step
 
-        def end_pass() -> None:
-            m.d.comb += self._ended.eq(1)
-            with m.If(self._number + 1 == self._passes):
-                m.next = "host"
+        def begin_pass() -> None:
+            with m.If(self._fetched):
+                m.d.comb += self._taken.eq(1)
+                m.next = "first_row"
             with m.Else():
                 m.next = "fetch"
+
+        def end_pass() -> None:
+            m.d.comb += self._ended.eq(1)
+            with m.If(self._left == 0):
+                m.next = "host"
+            with m.Else():
+                begin_pass()
 
         m.d.sync += step.eq(step + 1)
         with m.FSM(init="clear") as states:
@@ -116,8 +139,8 @@ class CentralControl(wiring.Component):
                 with m.If(self._started):
                     m.next = "fetch"
 
-            with m.State("fetch"), m.If(step == descriptor_words(config)):
-                m.next = "first_row"
+            with m.State("fetch"):
+                begin_pass()
 
             with m.State("first_row"):
                 m.d.comb += self.begin.eq(1)
@@ -140,60 +163,96 @@ class CentralControl(wiring.Component):
                 m.d.comb += [
                     self.drain.enable.eq(step < self.settings.rows),
                     self.drain.clear.eq(self.drain.enable),
-                    self.drain.store_enable.eq(step >= Drain.latency),
+                    self.drain.bias_enable.eq(1),
+                    self.drain.store_enable.eq(step >= drain_latency(config)),
                 ]
-                with m.If(step == self.settings.rows + (Drain.latency - 1)):
+                with m.If(step == self.settings.rows + (drain_latency(config) - 1)):
                     m.d.sync += step.eq(0)
                     end_pass()
         return states
 
     def _order_drain(self, m: Module) -> None:
-        """Address the rows of drain: one to requantize, an earlier one to store."""
-        config, step = self.config, self._step
+        """Address the rows of drain: one to read, an earlier one to requantize, one to store.
+
+        Accumulators of all clusters that stand side by side make one row of activations.
+        """
+        config, step, settings = self.config, self._step, self.settings
+        biased = (step - config.splits)[: len(step)]
+        stored = (step - drain_latency(config))[: len(step)]
         m.d.comb += [
             self.drain.row.eq(step),
-            self.drain.bias_address.eq(self.settings.bias_base + step),
+            self.drain.bias_address.eq(settings.bias_base + (biased >> settings.split)),
+            self.store_row.eq(stored),
             self.drain.store_address.eq(
                 Cat(
-                    (self.settings.output_base + step - Drain.latency)[: config.act_row_bits],
+                    (settings.output_base + (stored >> settings.split))[: config.act_row_bits],
                     ~self.half,
                 )
             ),
         ]
 
     def _go_on(self, m: Module) -> None:
-        """Count passes and turn the halves; the counters of a pass are saved a cycle after it."""
+        """Turn the halves; the counters of a pass are saved a cycle after it."""
         m.d.sync += [self.phase.save.eq(self._ended), self.phase.saved_pass.eq(self._number)]
         with m.If(self._started):
-            m.d.sync += [self._number.eq(0), self.half.eq(0)]
+            m.d.sync += self.half.eq(0)
         with m.Elif(self._ended):
-            m.d.sync += [
-                self._number.eq(self._number + 1),
-                self.half.eq(self.half ^ self.settings.swap),
-            ]
+            m.d.sync += self.half.eq(self.half ^ self.settings.swap)
 
-    def _keep_table(self, m: Module, fetching) -> None:
-        """Write the table for the host; read a pass's descriptor, word by word, into settings."""
-        config, host, step = self.config, self.host, self._step
+    def _fetch(self, m: Module) -> None:
+        """Keep the table for the host; read the descriptor of the next pass, word by word."""
+        config, host = self.config, self.host
         word_bits = descriptor_word_bits(config)
         words = descriptor_words(config)
         m.submodules.table = table = Ram(IO_DATA_BITS, config.layers << word_bits)
+        fetching = Signal()
+        word = Signal(range(words + 1))
+        following = Signal(config.layer_bits)
+
+        # Take the host's words. Passes that the table does not hold arm nothing.
+        first, count = host.data[ARMING_BITS : 2 * ARMING_BITS], host.data[:ARMING_BITS]
         m.d.comb += [
             table.write_enable.eq(host.write_enable & (host.memory == Memory.DESCRIPTORS)),
             table.write_address.eq(host.address),
             table.write_data.eq(host.data),
-            table.read_enable.eq(fetching & (step < words)),
-            table.read_address.eq(Cat(step[:word_bits], self._number)),
         ]
         with m.If(host.write_enable & (host.memory == Memory.CONTROL)):
-            # A table that is longer than its memory arms nothing.
-            m.d.sync += self._passes.eq(Mux(host.data <= config.layers, host.data, 0))
+            fits = first + count <= config.layers
+            m.d.sync += [self._first.eq(first), self._passes.eq(Mux(fits, count, 0))]
 
-        settings = self.settings.as_value()
-        for word in range(words):
-            with m.If(fetching & (step == word + 1)):
-                field = settings[word * IO_DATA_BITS : (word + 1) * IO_DATA_BITS]
-                m.d.sync += field.eq(table.read_data)
+        # Begin with the first descriptor of a run, or with the next one when one is taken.
+        m.d.comb += [
+            table.read_enable.eq(fetching & (word < words)),
+            table.read_address.eq(Cat(word[:word_bits], following)),
+        ]
+        with m.If(self._started):
+            m.d.sync += [
+                following.eq(self._first),
+                self._left.eq(self._passes),
+                fetching.eq(1),
+                word.eq(0),
+                self._fetched.eq(0),
+            ]
+        with m.Elif(self._taken):
+            m.d.sync += [
+                self.settings.eq(self._following),
+                self._number.eq(following),
+                following.eq(following + 1),
+                self._left.eq(self._left - 1),
+                fetching.eq(self._left != 1),
+                word.eq(0),
+                self._fetched.eq(0),
+            ]
+
+        # Read word after word.
+        with m.Elif(fetching):
+            m.d.sync += word.eq(word + 1)
+            for index in range(words):
+                with m.If(word == index + 1):
+                    part = self._following.as_value()[index * IO_DATA_BITS :][:IO_DATA_BITS]
+                    m.d.sync += part.eq(table.read_data)
+            with m.If(word == words):
+                m.d.sync += [fetching.eq(0), self._fetched.eq(1)]
 
     def _note_errors(self, m: Module) -> None:
         """Keep the first error since the last start; those of a run fail it, and outdo ``BUSY``."""
@@ -215,21 +274,32 @@ class CentralControl(wiring.Component):
     def _count(self, m: Module, states) -> None:
         """Count for the whole array, and answer the host."""
         config, host = self.config, self.host
-        m.submodules.counters = counters = Counters(config, ARRAY_COUNTERS)
+        widths = {
+            "broadcasts": len(self.broadcasts),
+            "stalls": len(self.stalls),
+            "loads": config.counter_bits,
+        }
+        m.submodules.counters = counters = Counters(config, ARRAY_COUNTERS, widths)
+        words = Signal(config.counter_bits)
         events = {
             "control": states.ongoing("fetch") | states.ongoing("first_row"),
             "compute": states.ongoing("compute"),
             "drain": states.ongoing("drain"),
-            "broadcasts": self.sent,
-            "stalls": self.offered & ~self.sent,
+            "broadcasts": self.broadcasts,
+            "stalls": self.stalls,
+            "loads": Mux(self._started, words, 0),
         }
         events["cycles"] = events["control"] | events["compute"] | events["drain"]
+        events["hidden"] = events["cycles"] & self.wrote
         asked = Signal()
         for name in self.phase.signature.members:
             m.d.comb += getattr(counters.phase, name).eq(getattr(self.phase, name))
-        m.d.sync += asked.eq(counters.read_enable)
+        m.d.sync += [
+            asked.eq(counters.read_enable),
+            words.eq(Mux(self._started, 0, words) + self.wrote),
+        ]
+        m.d.comb += [counters.events[name].eq(events[name]) for name in ARRAY_COUNTERS]
         m.d.comb += [
-            counters.events.eq(Cat(events[name] for name in ARRAY_COUNTERS)),
             counters.read_enable.eq(host.read_enable & (host.memory == Memory.CONTROL)),
             counters.read_address.eq(host.address),
         ]

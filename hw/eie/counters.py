@@ -1,7 +1,7 @@
 """Counters: what a PE did in every cycle of a pass, under the names of the cycle model."""
 
-from amaranth import Cat, Const, Module, Mux, Signal
-from amaranth.lib import wiring
+from amaranth import Cat, Const, Module, Mux, Signal, unsigned
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.eie.payloads import Phase
@@ -16,11 +16,13 @@ class Counters(wiring.Component):
     ----------
     names : tuple of str
         One counter each, in order of their address.
+    widths : dict
+        Of the increments that may be more than one.
 
     Members
     -------
     events : In
-        A bit per counter: count this cycle.
+        What this cycle adds to each counter.
     phase : from central control
     read_enable, read_address : In
         ``pass << k | counter``.
@@ -28,13 +30,18 @@ class Counters(wiring.Component):
         In the next cycle.
     """
 
-    def __init__(self, config: EieConfig, names: tuple[str, ...]):
+    def __init__(
+        self, config: EieConfig, names: tuple[str, ...], widths: dict[str, int] | None = None
+    ):
         self.config = config
         self.names = names
+        increments = data.StructLayout(
+            {name: unsigned((widths or {}).get(name, 1)) for name in names}
+        )
         self.pick_bits = bits_for(len(names) - 1)
         super().__init__(
             {
-                "events": In(len(names)),
+                "events": In(increments),
                 "phase": In(Phase(config)),
                 "read_enable": In(1),
                 "read_address": In(config.layer_bits + self.pick_bits),
@@ -50,8 +57,8 @@ class Counters(wiring.Component):
         counts = [Signal(bits, name=name) for name in self.names]
 
         # Count; a pass begins at zero.
-        for count, event in zip(counts, self.events, strict=True):
-            m.d.sync += count.eq(Mux(self.phase.save, 0, count) + event)
+        for name, count in zip(self.names, counts, strict=True):
+            m.d.sync += count.eq(Mux(self.phase.save, 0, count) + self.events[name])
 
         # Save the counts of the pass that has ended.
         m.d.comb += [

@@ -1,13 +1,13 @@
 """Host port: brings the host's reads and writes to the PE, or to central control, that they are
 for."""
 
-from amaranth import Module, Signal
+from amaranth import Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.eie.payloads import HostAccess, read_layout, write_layout
 from spec.eie.config import IO_DATA_BITS, EieConfig
-from spec.eie.iomap import Memory
+from spec.eie.iomap import WHILE_COMPUTING, Memory
 
 
 class HostPort(wiring.Component):
@@ -23,7 +23,10 @@ class HostPort(wiring.Component):
     write, read : streams of requests
     data : stream of answers, in order
     open : In
-        The array is in I/O mode. Requests wait until it is.
+        The array is in I/O mode. Requests wait until it is, but for writes that a double-buffered
+        array takes at any time (:data:`spec.eie.iomap.WHILE_COMPUTING`).
+    wrote : Out
+        A write is taken in this cycle.
     control : access to central control
     pes : array of accesses, one for each PE
     """
@@ -38,6 +41,7 @@ class HostPort(wiring.Component):
                 "read": In(stream.Signature(read_layout(config))),
                 "data": Out(stream.Signature(IO_DATA_BITS)),
                 "open": In(1),
+                "wrote": Out(1),
                 "control": Out(HostAccess(config)),
                 "pes": Out(HostAccess(config)).array(config.pes),
             }
@@ -47,13 +51,14 @@ class HostPort(wiring.Component):
         config = self.config
         m = Module()
         write, read = self.write.payload, self.read.payload
-        writes = Signal()
+        writes = self.wrote
+        anytime = Cat(write.memory == memory for memory in WHILE_COMPUTING).any()
         reads = Signal()
         asked = Signal()
 
         # Take a write at once, a read when the answer before has somewhere to go.
         m.d.comb += [
-            self.write.ready.eq(self.open),
+            self.write.ready.eq(self.open | (anytime if config.double_buffer else 0)),
             self.read.ready.eq(
                 self.open & ~self.write.valid & ~asked & (~self.data.valid | self.data.ready)
             ),

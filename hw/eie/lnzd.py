@@ -1,10 +1,11 @@
 """Leading non-zero detection: a tree of four-way nodes that finds the first non-zero of a row of
 activations."""
 
-from amaranth import Cat, Module, Signal, signed
+from amaranth import Cat, Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.eie.payloads import values_layout
 from hw.emit import Placed
 from spec.eie.config import EieConfig
 
@@ -15,10 +16,10 @@ def candidate_layout(config: EieConfig) -> data.StructLayout:
     """What travels up the tree: the first non-zero of a group of PEs.
 
     ``found`` says that there is one and ``more`` that there is another behind it; ``pe`` is its
-    index.
+    index in the group.
     """
     return data.StructLayout(
-        {"found": 1, "more": 1, "pe": config.pe_bits, "value": signed(config.act_bits)}
+        {"found": 1, "more": 1, "pe": config.pe_bits, "values": values_layout(config)}
     )
 
 
@@ -52,7 +53,9 @@ class LnzdNode(wiring.Component):
             first.eq(found & -found),
             self.o.found.eq(found.any()),
             self.o.pe.eq(_choose(first, [candidate.pe for candidate in self.i])),
-            self.o.value.eq(_choose(first, [candidate.value for candidate in self.i])),
+            self.o.values.as_value().eq(
+                _choose(first, [candidate.values.as_value() for candidate in self.i])
+            ),
         ]
 
         # There are more if another input has one, or the picked input has more.
@@ -66,13 +69,12 @@ def _choose(one_hot, values):
     """The value whose bit is set, or zero: ANDs and ORs, no multiplexer."""
     chosen = 0
     for select, value in zip(one_hot, values, strict=True):
-        bits = value.as_unsigned() if value.shape().signed else value
-        chosen = chosen | (select.replicate(len(bits)) & bits)
+        chosen = chosen | (select.replicate(len(value)) & value)
     return chosen
 
 
 class Lnzd(wiring.Component):
-    """The tree: as many levels of nodes as the number of PEs needs, at least one.
+    """The tree of a sector: as many levels of nodes as its number of PEs needs, at least one.
 
     Attributes
     ----------
@@ -81,10 +83,10 @@ class Lnzd(wiring.Component):
 
     Members
     -------
-    acts : array of activations, one of each PE
+    acts : array of activations of all lanes, one of each PE
     pending : In
         Which of them still count.
-    o : the first one that is non-zero and counts
+    o : the first one that is non-zero in any lane and counts
     """
 
     latency = 0
@@ -93,8 +95,8 @@ class Lnzd(wiring.Component):
         self.config = config
         super().__init__(
             {
-                "acts": In(signed(config.act_bits)).array(config.pes),
-                "pending": In(config.pes),
+                "acts": In(values_layout(config)).array(config.sector_pes),
+                "pending": In(config.sector_pes),
                 "o": Out(candidate_layout(config)),
             }
         )
@@ -106,12 +108,12 @@ class Lnzd(wiring.Component):
 
         # Every PE is a candidate if its activation is not zero.
         level = []
-        for pe in range(config.pes):
+        for pe in range(config.sector_pes):
             leaf = Signal(layout, name=f"leaf{pe}")
             m.d.comb += [
-                leaf.found.eq(self.pending[pe] & (self.acts[pe] != 0)),
+                leaf.found.eq(self.pending[pe] & self.acts[pe].as_value().any()),
                 leaf.pe.eq(pe),
-                leaf.value.eq(self.acts[pe]),
+                leaf.values.eq(self.acts[pe]),
             ]
             level.append(leaf)
 

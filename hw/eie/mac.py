@@ -4,7 +4,7 @@ from amaranth import Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.eie.payloads import MemoryRead, MemoryWrite, steady, update_layout
+from hw.eie.payloads import MemoryRead, MemoryWrite, lane_update_layout, steady
 from spec.eie.config import EieConfig
 
 
@@ -23,7 +23,7 @@ class Mac(wiring.Component):
 
     Members
     -------
-    i : stream of updates, from row accumulate
+    i : stream of updates of one lane, from row accumulate
     weight : In
         The update's weight, from weight decode.
     busy : Out
@@ -37,7 +37,7 @@ class Mac(wiring.Component):
         self.config = config
         super().__init__(
             {
-                "i": In(steady(update_layout(config))),
+                "i": In(steady(lane_update_layout(config))),
                 "weight": In(signed(config.weight_bits)),
                 "busy": Out(1),
                 "read": Out(MemoryRead(config.row_bits, signed(config.acc_bits))),

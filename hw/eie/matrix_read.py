@@ -1,10 +1,18 @@
-"""Sparse matrix read: fetches lines and hands on their entries, one in every cycle."""
+"""Sparse matrix read: fetches lines and hands on their entries, a weight in every cycle."""
 
-from amaranth import Cat, Module, Mux, Signal
+from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.eie.payloads import MemoryWrite, entry_layout, span_layout, steady, work_layout
+from hw.eie.payloads import (
+    MemoryWrite,
+    entry_layout,
+    pointer_layout,
+    settings_layout,
+    span_layout,
+    steady,
+    work_layout,
+)
 from hw.memory import Ram
 from spec.eie.config import EieConfig
 
@@ -13,7 +21,8 @@ class MatrixRead(wiring.Component):
     """Walks through the lines of a column and hands on its entries without a gap.
 
     The first entry is at hand in the cycle after a span was taken; the next span is taken in the
-    cycle in which the last entry is handed on. A line is read once per column that touches it.
+    cycle in which the last entry is handed on. A line is read once per column that touches it. A
+    pad shares the cycle of a neighbour in its line, as :func:`spec.eie.work.shared_pads` says.
 
     Attributes
     ----------
@@ -24,11 +33,15 @@ class MatrixRead(wiring.Component):
     -------
     i : stream of spans, from pointer read
     o : stream of entries, to weight decode and row accumulate
+    settings : In
+        Of the running pass: the width of its runs.
     write : lines from the host
     busy : Out
         An entry is handed on in this cycle (and leaves ``o`` in the next).
     pad : Out
-        That entry is a pad.
+        That entry is a pad, on its own.
+    reads : Out
+        A line is read in this cycle.
     """
 
     latency = 2
@@ -39,9 +52,11 @@ class MatrixRead(wiring.Component):
             {
                 "i": In(stream.Signature(span_layout(config))),
                 "o": Out(steady(work_layout(config))),
+                "settings": In(settings_layout(config)),
                 "write": In(MemoryWrite(config.line_address_bits, config.line_bits)),
                 "busy": Out(1),
                 "pad": Out(1),
+                "reads": Out(1),
             }
         )
 
@@ -49,57 +64,77 @@ class MatrixRead(wiring.Component):
         config = self.config
         m = Module()
         m.submodules.lines = lines = Ram(config.line_bits, config.lines)
-        position = Signal(config.pointer_bits)
-        end = Signal(config.pointer_bits)
-        value = Signal.like(self.i.payload.value)
+        position = Signal(pointer_layout(config))
+        end = Signal(pointer_layout(config))
+        values = Signal.like(self.i.payload.values)
         first = Signal()
+        share = Signal()
         last = Signal()
         take = Signal()
 
-        # Take the next column together with the last entry of this one.
+        # Look at the entry at hand and at the one behind it in its line.
+        entries = self._entries(m, lines.read_data)
+        this = Signal(entry_layout(config))
+        following = Signal(entry_layout(config))
         m.d.comb += [
-            last.eq(position + 1 == end),
-            self.i.ready.eq(~self.busy | last),
-            take.eq(self.i.valid & self.i.ready),
+            this.eq(_pick(entries, position.slot)),
+            following.eq(_pick([*entries[1:], Const(0, len(entries[0]))], position.slot)),
         ]
+
+        # Step to the next entry, or over it if it shares this one's cycle.
+        last_slot = Signal(config.slot_bits)
+        m.d.comb += last_slot.eq(self._last_slot(m))
+        one, one_ends_line = self._step(m, position, last_slot, 1)
+        two, two_ends_line = self._step(m, position, last_slot, 2)
+        if config.share_pads:
+            in_line = ~one_ends_line & (one < end.as_value())
+            m.d.comb += share.eq(
+                in_line
+                & Mux(
+                    this.code == 0,
+                    following.code != 0,
+                    (following.code == 0) & two_ends_line,
+                )
+            )
+        next_position = Mux(share, two, one)
+        m.d.comb += last.eq(next_position >= end.as_value())
+
+        # Take the next column together with the last entry of this one.
+        m.d.comb += [self.i.ready.eq(~self.busy | last), take.eq(self.i.valid & self.i.ready)]
         with m.If(take):
             m.d.sync += [
                 self.busy.eq(1),
                 first.eq(1),
                 position.eq(self.i.payload.start),
                 end.eq(self.i.payload.end),
-                value.eq(self.i.payload.value),
+                values.eq(self.i.payload.values),
             ]
         with m.Else():
-            m.d.sync += [self.busy.eq(self.busy & ~last), first.eq(0), position.eq(position + 1)]
+            m.d.sync += [
+                self.busy.eq(self.busy & ~last),
+                first.eq(0),
+                position.as_value().eq(next_position),
+            ]
 
         # Read the first line of a new column, or the line that follows the one that ends now.
-        slot_bits = config.slot_bits
-        line_ends = position[:slot_bits].all() if slot_bits else 1
+        line_ends = Mux(share, two_ends_line, one_ends_line)
         m.d.comb += [
-            lines.read_enable.eq(take | (self.busy & line_ends & ~last)),
-            lines.read_address.eq(
-                Mux(take, self.i.payload.start >> slot_bits, (position >> slot_bits) + 1)
-            ),
+            self.reads.eq(take | (self.busy & line_ends & ~last)),
+            lines.read_enable.eq(self.reads),
+            lines.read_address.eq(Mux(take, self.i.payload.start.line, position.line + 1)),
         ]
 
-        # Pick the entry from its line.
-        entries = data.View(
-            data.ArrayLayout(entry_layout(config), config.entries_per_line),
-            lines.read_data[: config.entries_per_line * config.entry_bits],
-        )
-        entry = Signal(entry_layout(config))
-        m.d.comb += [
-            entry.eq(_pick(m, entries, position[:slot_bits])),
-            self.pad.eq(self.busy & (entry.code == 0)),
-        ]
-
-        # Hand it on.
+        # Hand on the weight, or a pad that found no company.
+        pad_leads = share & (this.code == 0)
+        pad = Mux(pad_leads, this.run, following.run)
+        m.d.comb += self.pad.eq(self.busy & (this.code == 0) & ~share)
         m.d.sync += [
             self.o.valid.eq(self.busy),
-            self.o.payload.entry.eq(entry),
+            self.o.payload.entry.eq(Mux(pad_leads, following, this)),
             self.o.payload.first.eq(first),
-            self.o.payload.value.eq(value),
+            self.o.payload.jump.eq(Mux(share, pad + 1, 0)),
+            self.o.payload.behind.eq(~pad_leads),
+            self.o.payload.values.eq(values),
         ]
 
         # Write what the host sends.
@@ -110,10 +145,52 @@ class MatrixRead(wiring.Component):
         ]
         return m
 
+    def _widths(self) -> range:
+        """The widths that runs may have, in the order of ``settings.widen``."""
+        return range(self.config.run_bits, self.config.run_bits_most + 1)
 
-def _pick(m: Module, entries: data.View, slot) -> Signal:
+    def _last_slot(self, m: Module) -> Signal:
+        """Slot of the last entry of a line."""
+        last = Signal(self.config.slot_bits, name="last_of_line")
+        with m.Switch(self.settings.widen):
+            for widen, run_bits in enumerate(self._widths()):
+                with m.Case(widen):
+                    m.d.comb += last.eq(self.config.entries_per_line(run_bits) - 1)
+        return last
+
+    def _entries(self, m: Module, line: Signal) -> list[Signal]:
+        """The entries of a line, each as wide as an entry may be; a power of two of them."""
+        config = self.config
+        entries = [
+            Signal(entry_layout(config).size, name=f"entry{slot}")
+            for slot in range(1 << config.slot_bits)
+        ]
+        with m.Switch(self.settings.widen):
+            for widen, run_bits in enumerate(self._widths()):
+                width = config.code_bits + run_bits
+                with m.Case(widen):
+                    for slot in range(config.entries_per_line(run_bits)):
+                        m.d.comb += entries[slot].eq(line[slot * width : (slot + 1) * width])
+        return entries
+
+    def _step(
+        self, m: Module, position: data.View, last_slot: Signal, count: int
+    ) -> tuple[Signal, Signal]:
+        """The position ``count`` entries on, at most the first of the next line; whether it is
+        that one."""
+        after = Signal(pointer_layout(self.config), name=f"after{count}")
+        ends_line = Signal(name=f"ends_line{count}")
+        m.d.comb += ends_line.eq(position.slot + count > last_slot)
+        with m.If(ends_line):
+            m.d.comb += after.line.eq(position.line + 1)
+        with m.Else():
+            m.d.comb += [after.line.eq(position.line), after.slot.eq(position.slot + count)]
+        return after.as_value(), ends_line
+
+
+def _pick(entries: list[Signal], slot: Signal) -> Signal:
     """One of a power-of-two number of entries, through a tree of two-way choices."""
-    level = [Cat(entries[index].as_value()) for index in range(entries.shape().length)]
+    level = [Cat(entry) for entry in entries]
     for bit in range(len(slot)):
         level = [Mux(slot[bit], level[i + 1], level[i]) for i in range(0, len(level), 2)]
     return level[0]

@@ -5,20 +5,37 @@ from amaranth import signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from spec.eie.config import IO_DATA_BITS, EieConfig
+from spec.eie.config import IO_DATA_BITS, EieConfig, bits_for
 from spec.eie.descriptor import descriptor_fields
 from spec.eie.iomap import MEMORY_BITS, read_fields, write_fields
+
+
+def values_layout(config: EieConfig) -> data.ArrayLayout:
+    """One activation for each lane, the first lane's in the lowest bits."""
+    return data.ArrayLayout(signed(config.act_bits), config.lanes)
+
+
+def sums_layout(config: EieConfig) -> data.ArrayLayout:
+    """One sum for each lane."""
+    return data.ArrayLayout(signed(config.acc_bits), config.lanes)
+
+
+def pointer_layout(config: EieConfig) -> data.StructLayout:
+    """A pointer: an entry's line and its slot in it."""
+    return data.StructLayout(
+        {"slot": unsigned(config.slot_bits), "line": unsigned(bits_for(config.lines))}
+    )
 
 
 def column_layout(config: EieConfig) -> data.StructLayout:
     """A column to work on: the scan broadcasts it, activation queues keep it, pointer read takes
     it.
 
-    ``pointer`` is the address of the column's pointer, ``value`` the activation that multiplies the
+    ``pointer`` is the address of the column's pointer, ``values`` the activations that multiply the
     column.
     """
     return data.StructLayout(
-        {"pointer": unsigned(config.pointer_address_bits), "value": signed(config.act_bits)}
+        {"pointer": unsigned(config.pointer_address_bits), "values": values_layout(config)}
     )
 
 
@@ -27,31 +44,45 @@ def span_layout(config: EieConfig) -> data.StructLayout:
     behind."""
     return data.StructLayout(
         {
-            "start": unsigned(config.pointer_bits),
-            "end": unsigned(config.pointer_bits),
-            "value": signed(config.act_bits),
+            "start": pointer_layout(config),
+            "end": pointer_layout(config),
+            "values": values_layout(config),
         }
     )
 
 
 def entry_layout(config: EieConfig) -> data.StructLayout:
-    """An entry as it is stored: ``code`` in the low bits, ``run`` above."""
-    return data.StructLayout({"code": unsigned(config.code_bits), "run": unsigned(config.run_bits)})
+    """An entry, its run as wide as it may be in any pass."""
+    return data.StructLayout(
+        {"code": unsigned(config.code_bits), "run": unsigned(config.run_bits_most)}
+    )
 
 
 def work_layout(config: EieConfig) -> data.StructLayout:
     """An entry on its way: matrix read makes it, weight decode and row accumulate take it.
 
-    ``first`` marks the first entry of a column, ``value`` is the column's activation.
+    ``first`` marks the first entry of a column, ``values`` are the column's activations. A pad that
+    shares the entry's cycle skips ``jump`` rows, in front of the entry or, if ``behind``, after it.
     """
     return data.StructLayout(
-        {"entry": entry_layout(config), "first": unsigned(1), "value": signed(config.act_bits)}
+        {
+            "entry": entry_layout(config),
+            "first": unsigned(1),
+            "jump": unsigned(config.run_bits_most + 1),
+            "behind": unsigned(1),
+            "values": values_layout(config),
+        }
     )
 
 
 def update_layout(config: EieConfig) -> data.StructLayout:
-    """A row to update: row accumulate makes it, the MAC takes it together with the decoded
+    """A row to update: row accumulate makes it, the MACs take it together with the decoded
     weight."""
+    return data.StructLayout({"row": unsigned(config.row_bits), "values": values_layout(config)})
+
+
+def lane_update_layout(config: EieConfig) -> data.StructLayout:
+    """A row to update in one lane."""
     return data.StructLayout({"row": unsigned(config.row_bits), "value": signed(config.act_bits)})
 
 
@@ -115,7 +146,8 @@ class DrainOrder(wiring.Signature):
     """From central control to all PEs: which row to requantize now, and where to store an earlier
     one.
 
-    ``clear`` without ``enable`` only sets the row's accumulator to zero.
+    ``clear`` without ``enable`` only sets the row's accumulator to zero. The bias is due when the
+    sums of the clusters have been added up.
     """
 
     def __init__(self, config: EieConfig):
@@ -124,6 +156,7 @@ class DrainOrder(wiring.Signature):
                 "enable": Out(1),
                 "clear": Out(1),
                 "row": Out(config.row_bits),
+                "bias_enable": Out(1),
                 "bias_address": Out(config.bias_address_bits),
                 "store_enable": Out(1),
                 "store_address": Out(config.act_row_bits + 1),
@@ -134,7 +167,8 @@ class DrainOrder(wiring.Signature):
 class Phase(wiring.Signature):
     """From central control to all counters: what the array is doing.
 
-    ``scanning`` while columns are broadcast, ``computing`` until all PEs have finished these;
+    ``scanning`` while columns are broadcast (to the PEs of one cluster), ``computing`` until all
+    PEs have finished these;
     ``save`` in the cycle after a pass has ended, with that pass's number.
     """
 

@@ -1,16 +1,14 @@
 """Processing element: the chain of units from a broadcast column to a stored activation."""
 
-from amaranth import Cat, Module, Signal, signed
+from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hw.eie.accumulators import Accumulators
 from hw.eie.act_queue import ActQueue
-from hw.eie.act_store import ActStore
 from hw.eie.ahead_queue import AheadQueue
+from hw.eie.biases import Biases
 from hw.eie.counters import Counters
-from hw.eie.drain import Drain
-from hw.eie.mac import Mac
+from hw.eie.lane import Lane
 from hw.eie.matrix_read import MatrixRead
 from hw.eie.payloads import (
     DrainOrder,
@@ -19,17 +17,20 @@ from hw.eie.payloads import (
     Phase,
     column_layout,
     settings_layout,
+    sums_layout,
+    values_layout,
 )
 from hw.eie.pointer_read import PointerRead
 from hw.eie.row_accumulate import RowAccumulate
 from hw.eie.weight_decode import WeightDecode
-from spec.eie.config import EieConfig
+from hw.emit import Placed
+from spec.eie.config import EieConfig, bits_for
 from spec.eie.counters import PE_COUNTERS
 from spec.eie.iomap import Memory
 
 
 class ProcessingElement(wiring.Component):
-    """Holds every N-th row of the matrix and works off the columns that are broadcast to all PEs.
+    """Holds a share of the matrix and works off the columns that are broadcast in its cluster.
 
     Attributes
     ----------
@@ -42,6 +43,10 @@ class ProcessingElement(wiring.Component):
     offered : In
         A column is waiting to be broadcast, whether or not all PEs have room.
     settings, phase, drain : from central control
+    sums : Out
+        Of the row that was ordered in the cycle before, in every lane.
+    reduced : In
+        Sums of that row over all clusters.
     scan : reads of the source activations, for non-zero detection
     host : I/O mode
     idle : Out
@@ -52,8 +57,9 @@ class ProcessingElement(wiring.Component):
     def __init__(self, config: EieConfig):
         self.config = config
         ahead = [AheadQueue] if config.ahead_depth else []
-        chain = [ActQueue, PointerRead, *ahead, MatrixRead, RowAccumulate, Mac]
+        chain = [ActQueue, PointerRead, *ahead, MatrixRead, RowAccumulate, Lane]
         self.latency = sum(unit.latency for unit in chain)
+        self._increments = {"gated": bits_for(config.lanes)}
         super().__init__(
             {
                 "broadcast": In(stream.Signature(column_layout(config))),
@@ -61,7 +67,9 @@ class ProcessingElement(wiring.Component):
                 "settings": In(settings_layout(config)),
                 "phase": In(Phase(config)),
                 "drain": In(DrainOrder(config)),
-                "scan": In(MemoryRead(config.act_row_bits + 1, signed(config.act_bits))),
+                "sums": Out(sums_layout(config)),
+                "reduced": In(sums_layout(config)),
+                "scan": In(MemoryRead(config.act_row_bits + 1, values_layout(config))),
                 "host": In(HostAccess(config)),
                 "idle": Out(1),
                 "row_error": Out(1),
@@ -77,11 +85,11 @@ class ProcessingElement(wiring.Component):
         m.submodules.matrix = matrix = MatrixRead(config)
         m.submodules.decode = decode = WeightDecode(config)
         m.submodules.rows = rows = RowAccumulate(config)
-        m.submodules.mac = mac = Mac(config)
-        m.submodules.accumulators = accumulators = Accumulators(config)
-        m.submodules.drain = drain = Drain(config)
-        m.submodules.store = store = ActStore(config)
-        m.submodules.counters = counters = Counters(config, PE_COUNTERS)
+        m.submodules.biases = biases = Biases(config)
+        lanes = [Placed(Lane(config), "eie_lane") for _ in range(config.lanes)]
+        for number, lane in enumerate(lanes):
+            m.submodules[f"lane{number}"] = lane
+        m.submodules.counters = counters = Counters(config, PE_COUNTERS, self._increments)
 
         # From column to entries.
         connect(m, flipped(self.broadcast), queue.i)
@@ -93,47 +101,54 @@ class ProcessingElement(wiring.Component):
         else:
             connect(m, pointers.o, matrix.i)
 
-        # From entries to sums.
+        # From entries to updates.
         connect(m, matrix.o, rows.i)
-        connect(m, rows.o, mac.i)
-        connect(m, mac.read, accumulators.mac_read)
-        connect(m, mac.write, accumulators.mac_write)
         m.d.comb += [
+            matrix.settings.eq(self.settings),
             decode.enable.eq(matrix.o.valid),
             decode.code.eq(matrix.o.payload.entry.code),
             decode.codebook.eq(self.settings.codebook),
-            mac.weight.eq(decode.weight),
             rows.rows.eq(self.settings.rows),
+            biases.enable.eq(self.drain.bias_enable),
+            biases.address.eq(self.drain.bias_address),
         ]
 
-        # From sums to activations.
-        connect(m, flipped(self.drain), drain.order)
-        connect(m, drain.store, store.drain)
-        connect(m, flipped(self.scan), store.scan)
-        m.d.comb += [
-            drain.settings.eq(self.settings),
-            drain.acc.eq(accumulators.taken),
-            accumulators.take.eq(self.drain.enable),
-            accumulators.clear.eq(self.drain.clear),
-            accumulators.take_row.eq(self.drain.row),
-        ]
+        # From updates to sums, and from sums to activations.
+        for number, lane in enumerate(lanes):
+            value = rows.o.payload.values[number]
+            # The only lane's activation is never zero: its column would not have been broadcast.
+            live = value != 0 if config.lanes > 1 else 1
+            m.d.comb += [
+                lane.i.valid.eq(rows.o.valid & live),
+                lane.i.payload.row.eq(rows.o.payload.row),
+                lane.i.payload.value.eq(value),
+                lane.weight.eq(decode.weight),
+                lane.settings.eq(self.settings),
+                self.sums[number].eq(lane.sum),
+                lane.reduced.eq(self.reduced[number]),
+                lane.bias.eq(biases.bias),
+                lane.scan.enable.eq(self.scan.enable),
+                lane.scan.address.eq(self.scan.address),
+                self.scan.data[number].eq(lane.scan.data),
+            ]
+            for name in self.drain.signature.members:
+                m.d.comb += getattr(lane.order, name).eq(getattr(self.drain, name))
 
-        self._tell(m, queue, pointers, matrix, rows, mac, counters)
+        self._tell(m, queue, pointers, matrix, rows, lanes, counters)
         self._serve_host(
             m,
-            store,
+            lanes,
             counters,
             {
                 Memory.CODEBOOK: decode.write,
-                Memory.BIASES: drain.write,
+                Memory.BIASES: biases.write,
                 Memory.POINTERS: pointers.write,
                 Memory.LINES: matrix.write,
-                Memory.ACTIVATIONS: store.host_write,
             },
         )
         return m
 
-    def _tell(self, m: Module, queue, pointers, matrix, rows, mac, counters) -> None:
+    def _tell(self, m: Module, queue, pointers, matrix, rows, lanes, counters) -> None:
         """Count what this PE does in every cycle, and say when it is idle or in error."""
         waiting = Signal()
         computing, scanning = self.phase.computing, self.phase.scanning
@@ -145,35 +160,61 @@ class ProcessingElement(wiring.Component):
             "imbalance": computing & ~scanning & ~matrix.busy & ~waiting,
         }
         states["starved"] = computing & ~Cat(states.values()).any()
-        states["blocking"] = self.offered & ~self.broadcast.ready
+        events = states | {
+            "blocking": self.offered & ~self.broadcast.ready,
+            "lines": matrix.reads,
+            "gated": self._gated(matrix, rows),
+        }
         connect(m, flipped(self.phase), counters.phase)
         m.d.comb += [
             waiting.eq(queue.o.valid | pointers.busy | work_behind_pointers),
-            self.idle.eq(~(waiting | matrix.busy | matrix.o.valid | rows.o.valid | mac.busy)),
+            self.idle.eq(
+                ~(waiting | matrix.busy | matrix.o.valid | rows.o.valid)
+                & ~Cat(lane.busy for lane in lanes).any()
+            ),
             self.row_error.eq(rows.error),
             self.pointer_error.eq(pointers.error),
-            counters.events.eq(Cat(states[name] for name in PE_COUNTERS)),
         ]
+        m.d.comb += [counters.events[name].eq(events[name]) for name in PE_COUNTERS]
 
-    def _serve_host(self, m: Module, store: ActStore, counters: Counters, writes: dict) -> None:
+    def _gated(self, matrix, rows):
+        """Lanes that stand still while the others make this cycle's update."""
+        if self.config.lanes == 1:
+            return Const(0)
+        idle = [value == 0 for value in rows.o.payload.values]
+        return Mux(rows.o.valid, sum(idle), 0)
+
+    def _serve_host(self, m: Module, lanes, counters: Counters, writes: dict) -> None:
         """Spread the host's writes over the memories, and answer its reads."""
-        host = self.host
+        host, config = self.host, self.config
         for memory, port in writes.items():
             m.d.comb += [
                 port.enable.eq(host.write_enable & (host.memory == memory)),
                 port.address.eq(host.address),
                 port.data.eq(host.data),
             ]
-        acts_asked = Signal()
+        lane_number = (host.address >> (config.act_row_bits + 1))[: config.lane_bits]
+        answers = []
+        for number, lane in enumerate(lanes):
+            here = (host.memory == Memory.ACTIVATIONS) & (lane_number == number)
+            asked = Signal(name=f"lane{number}_asked")
+            m.d.comb += [
+                lane.host_write.enable.eq(host.write_enable & here),
+                lane.host_write.address.eq(host.address),
+                lane.host_write.data.eq(host.data),
+                lane.host_read.enable.eq(host.read_enable & here),
+                lane.host_read.address.eq(host.address),
+            ]
+            m.d.sync += asked.eq(lane.host_read.enable)
+            answers.append((asked, lane.host_read.data.as_unsigned()))
+
         counters_asked = Signal()
         m.d.comb += [
-            store.host_read.enable.eq(host.read_enable & (host.memory == Memory.ACTIVATIONS)),
-            store.host_read.address.eq(host.address),
             counters.read_enable.eq(host.read_enable & (host.memory == Memory.COUNTERS)),
             counters.read_address.eq(host.address),
         ]
-        m.d.sync += [acts_asked.eq(store.host_read.enable), counters_asked.eq(counters.read_enable)]
-        with m.If(acts_asked):
-            m.d.comb += host.answer.eq(store.host_read.data.as_unsigned())
-        with m.Elif(counters_asked):
-            m.d.comb += host.answer.eq(counters.read_data)
+        m.d.sync += counters_asked.eq(counters.read_enable)
+        answers.append((counters_asked, counters.read_data))
+        for asked, answer in answers:
+            with m.If(asked):
+                m.d.comb += host.answer.eq(answer)

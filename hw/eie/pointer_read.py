@@ -54,7 +54,7 @@ class PointerRead(wiring.Component):
         m.submodules.even = even = Ram(config.pointer_bits, config.bank_columns)
         m.submodules.odd = odd = Ram(config.pointer_bits, config.bank_columns)
         is_odd = Signal()
-        value = Signal.like(self.i.payload.value)
+        values = Signal.like(self.i.payload.values)
         take = Signal()
         address = self.i.payload.pointer
 
@@ -66,7 +66,7 @@ class PointerRead(wiring.Component):
         with m.If(self.i.ready):
             m.d.sync += self.busy.eq(take)
         with m.If(take):
-            m.d.sync += [is_odd.eq(address[0]), value.eq(self.i.payload.value)]
+            m.d.sync += [is_odd.eq(address[0]), values.eq(self.i.payload.values)]
 
         # Read this pointer and the next one; they never share a bank.
         m.d.comb += [
@@ -77,13 +77,13 @@ class PointerRead(wiring.Component):
         ]
 
         # Hand on the span, or drop it.
-        start, end = self.o.payload.start, self.o.payload.end
+        start, end = self.o.payload.start.as_value(), self.o.payload.end.as_value()
         bad = Signal()
         m.d.comb += [
             start.eq(Mux(is_odd, odd.read_data, even.read_data)),
             end.eq(Mux(is_odd, even.read_data, odd.read_data)),
-            self.o.payload.value.eq(value),
-            bad.eq((end < start) | (end > config.entries)),
+            self.o.payload.values.eq(values),
+            bad.eq((end < start) | (end > config.pointer_limit)),
             self.empty.eq(self.busy & ((start == end) | bad)),
             self.error.eq(self.busy & bad),
             self.o.valid.eq(self.busy & ~self.empty),

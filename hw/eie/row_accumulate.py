@@ -11,8 +11,8 @@ from spec.eie.config import EieConfig, bits_for
 class RowAccumulate(wiring.Component):
     """Adds up the runs of a column: an entry stands ``run + 1`` rows below the one before it.
 
-    Pads move the row and make no update. An entry behind the last row of the pass makes no update
-    either, and raises ``error``.
+    Pads move the row and make no update; those that share an entry's cycle come as its ``jump``. An
+    entry behind the last row of the pass makes no update either, and raises ``error``.
 
     Attributes
     ----------
@@ -45,28 +45,32 @@ class RowAccumulate(wiring.Component):
         config = self.config
         m = Module()
         entry = self.i.payload.entry
-        # One bit more than either operand, so that the row of an entry in place never wraps; once a
-        # column has left the pass it stays outside.
-        next_row = Signal(max(config.row_bits, config.run_bits) + 1)
+        # Two bits more than the widest operand, so that the row of an entry in place never wraps;
+        # once a column has left the pass it stays outside.
+        next_row = Signal(max(config.row_bits, config.run_bits_most) + 2)
         row = Signal.like(next_row)
         left = Signal()
         outside = Signal()
         weighs = Signal()
+        before = Signal.like(self.i.payload.jump)
+        behind = Signal.like(self.i.payload.jump)
 
         # Step down from the row before, or from the top of the column.
         m.d.comb += [
-            row.eq(Mux(self.i.payload.first, 0, next_row) + entry.run),
+            before.eq(Mux(self.i.payload.behind, 0, self.i.payload.jump)),
+            behind.eq(Mux(self.i.payload.behind, self.i.payload.jump, 0)),
+            row.eq(Mux(self.i.payload.first, 0, next_row) + (before + entry.run)),
             outside.eq((left & ~self.i.payload.first) | (row >= self.rows)),
             weighs.eq(self.i.valid & (entry.code != 0)),
             self.error.eq(weighs & outside),
         ]
         with m.If(self.i.valid):
-            m.d.sync += [next_row.eq(row + 1), left.eq(outside)]
+            m.d.sync += [next_row.eq(row + 1 + behind), left.eq(outside)]
 
         # Hand on the update.
         m.d.sync += [
             self.o.valid.eq(weighs & ~outside),
             self.o.payload.row.eq(row),
-            self.o.payload.value.eq(self.i.payload.value),
+            self.o.payload.values.eq(self.i.payload.values),
         ]
         return m

@@ -1,4 +1,5 @@
-"""Scan: walks through the rows of source activations and broadcasts every non-zero one."""
+"""Scan: walks through a cluster's rows of source activations and broadcasts every non-zero one to
+its own sector."""
 
 from amaranth import Module, Signal, signed
 from amaranth.lib import stream, wiring
@@ -13,18 +14,22 @@ class Scan(wiring.Component):
     """One row of activations (one of each PE) at a time; of each row, one non-zero in a cycle, in
     order.
 
+    The scans of all sectors of a cluster go in step, each for its own PEs.
+
     The next row is read while the last non-zero of a row goes out, so there is no bubble between
     rows; the published machine spends a cycle on an exhausted row instead, unless its last PE held
     a non-zero.
 
     Members
     -------
-    begin : In
+    launch : In
         Read the first row of a pass; ``settings`` are valid.
     settings : In
         Of the running pass.
     half : In
         Source half of the activation store.
+    first_pe : In
+        First PE of the cluster.
     active : Out
         Columns are (or may be) still to come.
     error : Out
@@ -33,25 +38,30 @@ class Scan(wiring.Component):
     row_enable, row_address : Out
         Read of a row in all activation stores.
     pending : Out
-        Which PEs of the row have not been broadcast.
+        Which PEs of the sector have not been broadcast.
     candidate : In
-        First non-zero among these, from non-zero detection.
-    o : stream of columns, to all PEs at once
+        First non-zero of the cluster among these, from non-zero detection.
+    mine, own_pe : In
+        It comes from this sector, and the PE there.
+    o : stream of columns, to all PEs of the sector at once
     """
 
     def __init__(self, config: EieConfig):
         self.config = config
         super().__init__(
             {
-                "begin": In(1),
+                "launch": In(1),
                 "settings": In(settings_layout(config)),
                 "half": In(1),
+                "first_pe": In(config.pe_bits),
                 "active": Out(1),
                 "error": Out(1),
                 "row_enable": Out(1),
                 "row_address": Out(config.act_row_bits + 1),
-                "pending": Out(config.pes),
+                "pending": Out(config.sector_pes),
                 "candidate": In(candidate_layout(config)),
+                "mine": In(1),
+                "own_pe": In(config.pe_bits),
                 "o": Out(stream.Signature(column_layout(config))),
             }
         )
@@ -66,7 +76,8 @@ class Scan(wiring.Component):
         # Wide enough for every base and column, so that none wraps into the memory again.
         row_pointer = Signal(range((1 << config.pointer_address_bits) + 2 * config.acts))
         outside = Signal()
-        done = Signal(config.pes)
+        done = Signal(config.sector_pes)
+        cluster_pes = self._cluster_pes(m)
         offer = Signal()
         sent = Signal()
         leave = Signal()
@@ -80,21 +91,21 @@ class Scan(wiring.Component):
             self.error.eq(offer & ((candidate.pe >= columns_left) | outside)),
             self.o.valid.eq(offer & ~self.error),
             self.o.payload.pointer.eq(row_pointer + candidate.pe),
-            self.o.payload.value.eq(candidate.value),
+            self.o.payload.values.eq(candidate.values),
             sent.eq(self.o.valid & self.o.ready),
         ]
-        with m.If(sent):
-            m.d.sync += done.eq(done | (1 << candidate.pe))
+        with m.If(sent & self.mine):
+            m.d.sync += done.eq(done | (1 << self.own_pe))
 
         # Leave the row when it has no more.
-        last_find = ~candidate.more if config.scan_ahead else candidate.pe == config.pes - 1
+        last_find = ~candidate.more if config.scan_ahead else candidate.pe == cluster_pes - 1
         m.d.comb += leave.eq(self.active & (~candidate.found | (sent & last_find)))
-        with m.If(self.begin):
+        with m.If(self.launch):
             m.d.sync += [
                 self.active.eq(1),
                 row.eq(settings.input_base + 1),
                 rows_left.eq(settings.input_rows - 1),
-                columns_left.eq(settings.columns),
+                columns_left.eq(settings.columns - self.first_pe),
                 row_pointer.eq(settings.pointer_base),
                 done.eq(0),
             ]
@@ -105,15 +116,25 @@ class Scan(wiring.Component):
                 row.eq(row + 1),
                 rows_left.eq(rows_left - 1),
                 columns_left.eq(columns_left - config.pes),
-                row_pointer.eq(row_pointer + config.pes),
+                row_pointer.eq(row_pointer + cluster_pes),
                 done.eq(0),
             ]
 
         # Read the row that comes next.
-        m.d.comb += self.row_enable.eq(self.begin | leave)
-        with m.If(self.begin):
+        m.d.comb += self.row_enable.eq(self.launch | leave)
+        with m.If(self.launch):
             m.d.comb += self.row_address.eq(settings.input_base)
         with m.Else():
             m.d.comb += self.row_address.eq(row)
         m.d.comb += self.row_address[-1].eq(self.half)
         return m
+
+    def _cluster_pes(self, m: Module) -> Signal:
+        """PEs of a cluster in the running pass."""
+        config = self.config
+        pes = Signal(bits_for(config.pes))
+        with m.Switch(self.settings.split):
+            for split in range(config.splits + 1):
+                with m.Case(split):
+                    m.d.comb += pes.eq(config.cluster_pes(split))
+        return pes

@@ -2,38 +2,77 @@
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType
 
-from sim.bench import eie, targets
+from sim.bench import agreement, eie, page, real_layers, targets
 from spec.errors import UserError, cli
-from spec.files import make_folder, write_file
+from spec.files import make_folder, read_file, write_file
 
 RESULTS = Path("results")
-FILES = {"targets": "targets.json", "eie": "eie_layers.json"}
+DOCS = Path("docs")
+PAGE = "nine_layers.md"
+WHAT = {
+    "targets": "how fast the tools are",
+    "eie": "cycles of the paper's nine layers, predicted or simulated",
+    "real": "layers of two real networks, predicted and simulated",
+    "page": "docs page and plot from the results of eie",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m sim.bench", description=__doc__)
-    parser.add_argument(
-        "what",
-        choices=FILES,
-        help="targets: how fast the tools are; eie: cycles of the paper's nine layers",
-    )
-    parser.add_argument("--layers", nargs="+", default=[], metavar="NAME", help="eie: only these")
-    parser.add_argument("--pes", type=int, default=64, help="eie: processing elements")
-    parser.add_argument("--json", action="store_true", help="print the result file's contents")
-    arguments = parser.parse_args(argv)
-    if arguments.what == "targets" and (arguments.layers or arguments.pes != 64):
-        raise UserError("--layers and --pes are options of the benchmark eie")
+    arguments = _parser().parse_args(argv)
+    selects = arguments.layers or arguments.pes is not None or arguments.on != "golden"
+    if selects and arguments.what != "eie":
+        raise UserError("--layers, --pes and --on are options of the benchmark eie")
     make_folder(RESULTS)
-    bench = eie if arguments.what == "eie" else targets
-    document = eie.run(arguments.layers, arguments.pes) if bench is eie else targets.run()
+    if arguments.what == "page":
+        write_page()
+        return
+    # A selection is for looking at; the files keep the whole sets.
+    whole = not arguments.layers and arguments.pes is None
+    bench, measure, file = _choose(arguments, whole)
+    document = measure()
     text = json.dumps(document, indent=2) + "\n"
-    # A selection is for looking at; the file keeps the whole set.
-    if not arguments.layers and arguments.pes == 64:
-        write_file(RESULTS / FILES[arguments.what], text.encode())
+    if whole:
+        write_file(RESULTS / file, text.encode())
     print(text if arguments.json else bench.table(document))
+
+
+def _choose(
+    arguments: argparse.Namespace, whole: bool
+) -> tuple[ModuleType, Callable[[], dict], str]:
+    """Module, measurement and result file of what was asked for."""
+    if arguments.what == "targets":
+        return targets, targets.run, "targets.json"
+    if arguments.what == "real":
+        return real_layers, real_layers.run, "eie_real.json"
+    names, pes = arguments.layers, arguments.pes
+    if arguments.on == "verilator":
+        return agreement, lambda: agreement.run(names, pes), "eie_agreement.json"
+    if whole:
+        return eie, eie.run_all, "eie_layers.json"
+    return eie, lambda: eie.run(names, pes or 64), ""
+
+
+def write_page() -> None:
+    """Write page and plot of the nine layers into ``docs/``."""
+    document = json.loads(read_file(RESULTS / "eie_layers.json"))
+    write_file(DOCS / PAGE, page.page(document).encode())
+    write_file(DOCS / page.PLOT, page.plot(document))
+    print(DOCS / PAGE, DOCS / page.PLOT)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m sim.bench", description=__doc__)
+    add = parser.add_argument
+    add("what", choices=WHAT, help="; ".join(f"{name}: {text}" for name, text in WHAT.items()))
+    add("--layers", nargs="+", default=[], metavar="NAME", help="eie: only these")
+    add("--pes", type=int, help="eie: processing elements (default: 64)")
+    add("--on", choices=("golden", "verilator"), default="golden", help="eie: what runs them")
+    add("--json", action="store_true", help="print the result file's contents")
+    return parser
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "Vtop.h"
+#include "Vtop___024root.h"
 #include "verilated.h"
 #if VM_TRACE
 #include "verilated_vcd_c.h"
@@ -27,6 +28,7 @@ namespace {
 
 struct Request {
     uint64_t kind;
+    uint64_t limit;
     uint64_t count;
 };
 
@@ -111,6 +113,63 @@ void put(VlWide<N>& port, const uint64_t* words) {
 
 // The array -----------------------------------------------------------------------------------
 
+// Makes the next evaluation see a rising clock without one of a low clock before it: Verilator
+// remembers the clock in a member of this name. Where it has none, nothing is done, and said so.
+template <typename Root>
+auto forget_high_clock(Root& root, int) -> decltype(root.__Vtrigprevexpr___TOP__clk__0, true) {
+    root.__Vtrigprevexpr___TOP__clk__0 = 0;
+    return true;
+}
+
+template <typename Root>
+bool forget_high_clock(Root&, long) {
+    return false;
+}
+
+// Writes on their way to the array: one in each cycle, but for the gaps of ragged traffic.
+class Writes {
+public:
+    Writes(Vtop& top, Traffic& traffic, const std::vector<uint64_t>& payloads)
+        : top(top)
+        , traffic(traffic)
+        , payloads(payloads)
+        , count(payloads.size() / 2) {
+        traffic.begin();
+    }
+
+    uint64_t done() const { return taken; }
+    bool more() const { return taken < count; }
+
+    // Ahead of settling: offer the next word, unless there is a gap or the last one still waits.
+    void offer() {
+        if (offered || !more()) return;
+        offered = !traffic.pauses();
+        if (offered) put(top.write___05Fpayload, &payloads[2 * taken]);
+        top.write___05Fvalid = offered;
+    }
+
+    // Between settling and the edge: whether the word that is offered is taken.
+    bool note() {
+        if (!offered || !top.write___05Fready) return false;
+        offered = false;
+        ++taken;
+        return true;
+    }
+
+    // Behind the edge: nothing is offered until the next word is.
+    void withdraw() {
+        if (!offered) top.write___05Fvalid = 0;
+    }
+
+private:
+    Vtop& top;
+    Traffic& traffic;
+    const std::vector<uint64_t>& payloads;
+    const uint64_t count;
+    uint64_t taken = 0;
+    bool offered = false;
+};
+
 class Bench {
 public:
     Bench(uint64_t patience, const char* seed, const char* waves)
@@ -154,26 +213,8 @@ public:
     }
 
     Answer write(const std::vector<uint64_t>& payloads) {
-        traffic.begin();
-        const uint64_t count = payloads.size() / 2;
-        for (uint64_t done = 0; done < count; ++done) {
-            while (traffic.pauses()) {
-                settle();
-                edge();
-            }
-            put(top->write___05Fpayload, &payloads[2 * done]);
-            top->write___05Fvalid = 1;
-            bool taken = false;
-            for (uint64_t waited = 0; !taken; ++waited) {
-                if (waited > patience) return give_up(done);
-                settle();
-                taken = top->write___05Fready;
-                edge();
-            }
-            top->write___05Fvalid = 0;
-        }
-        settle();
-        return {STATUS_OK, count, top->error};
+        Writes writes(*top, traffic, payloads);
+        return finish(writes);
     }
 
     Answer read(const std::vector<uint64_t>& payloads, std::vector<uint64_t>& words) {
@@ -205,20 +246,33 @@ public:
         return {STATUS_OK, words.size(), top->error};
     }
 
-    Answer run(uint64_t max_cycles) {
+    // Starts, and sends writes meanwhile, the first one in the first cycle of being busy.
+    Answer run(uint64_t max_cycles, const std::vector<uint64_t>& payloads) {
+        Writes writes(*top, traffic, payloads);
         top->start = 1;
         settle();
         edge();
         top->start = 0;
+        writes.offer();
         settle();
         uint64_t cycles = 0;
-        while (top->busy) {
-            if (cycles == max_cycles) return {STATUS_STILL_BUSY, cycles, top->error};
-            ++cycles;
+        for (; top->busy; ++cycles) {
+            if (cycles == max_cycles) {
+                give_up(0);
+                return {STATUS_STILL_BUSY, cycles, top->error};
+            }
+            if (!writes.more()) {
+                pass();
+                continue;
+            }
+            writes.note();
             edge();
+            writes.withdraw();
+            writes.offer();
             settle();
         }
-        return {STATUS_OK, cycles, top->error};
+        const Answer rest = finish(writes);
+        return rest.status == STATUS_OK ? Answer{STATUS_OK, cycles, rest.error} : rest;
     }
 
 private:
@@ -236,11 +290,32 @@ private:
         if (context.gotFinish()) fail("the model ended the simulation");
     }
 
+    // A cycle in which no input changes, in one evaluation if possible: outputs stand after it.
+    void pass() {
+        const bool quick = !VM_TRACE && forget_high_clock(*top->rootp, 0);
+        edge();
+        if (!quick) settle();
+    }
+
     void record() {
 #if VM_TRACE
         context.timeInc(1);
         if (trace.isOpen()) trace.dump(context.time());
 #endif
+    }
+
+    // Sends what is left of some writes.
+    Answer finish(Writes& writes) {
+        for (uint64_t waited = 0; writes.more(); ++waited) {
+            if (waited > patience) return give_up(writes.done());
+            writes.offer();
+            settle();
+            if (writes.note()) waited = 0;
+            edge();
+            writes.withdraw();
+        }
+        settle();
+        return {STATUS_OK, writes.done(), top->error};
     }
 
     Answer give_up(uint64_t done) {
@@ -268,14 +343,13 @@ void serve(Host& host, Bench& bench) {
     while (host.receive(&request, sizeof request)) {
         Answer answer{};
         words.clear();
-        const uint64_t each = request.kind == REQUEST_WRITE ? 2 : request.kind == REQUEST_READ;
-        payloads.resize(each * request.count);
+        payloads.resize((request.kind == REQUEST_READ ? 1 : 2) * request.count);
         if (!host.receive(payloads.data(), payloads.size() * sizeof(uint64_t))) return;
         switch (request.kind) {
         case REQUEST_RESET: answer = bench.reset(); break;
         case REQUEST_WRITE: answer = bench.write(payloads); break;
         case REQUEST_READ: answer = bench.read(payloads, words); break;
-        case REQUEST_RUN: answer = bench.run(request.count); break;
+        case REQUEST_RUN: answer = bench.run(request.limit, payloads); break;
         case REQUEST_QUIT: return;
         default: fail("a request of no known kind");
         }

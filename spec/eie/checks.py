@@ -4,11 +4,13 @@ Whoever reads or loads an image asks here first; what passes runs on every execu
 """
 
 import math
+from itertools import pairwise
 
 import numpy as np
 
 from spec.eie.config import EieConfig
-from spec.eie.program import MEMORIES, Pass, Program, Segment
+from spec.eie.descriptor import cluster_columns
+from spec.eie.program import MEMORIES, Pass, Program, Run, Segment, run_bits
 from spec.errors import UserError
 from spec.numbers import signed_bounds
 
@@ -27,6 +29,7 @@ def check_fits(program: Program) -> None:
             raise UserError(
                 f"the image's segment {number} is not for its configuration: {error}"
             ) from None
+    _check_steps(program)
     _check_sums(program)
 
 
@@ -37,6 +40,17 @@ def _check_layers(program: Program) -> None:
         raise UserError(f"the image has {len(names)} layers and {len(program.segments)} segments")
     if len(set(names)) < len(names):
         raise UserError(f"layers share a name: {', '.join(names)}")
+    if program.orders and len(program.orders) != len(program.layers):
+        raise UserError(f"{len(program.orders)} orders of outputs for {len(names)} layers")
+    for layer, order in zip(program.layers, program.orders, strict=False):
+        if len(order) and not np.array_equal(np.sort(order), np.arange(layer.outputs)):
+            raise UserError(f"layer {layer.name}: its order names not every output once")
+    for before, layer in pairwise(program.layers):
+        if layer.inputs != before.results:
+            raise UserError(
+                f"layer {layer.name} takes {layer.inputs} inputs, "
+                f"layer {before.name} makes {before.results} outputs"
+            )
     for layer in program.layers:
         scales = (layer.input_scale, layer.weight_scale, layer.output_scale)
         if layer.inputs < 1 or layer.outputs < 1 or layer.weights < 0:
@@ -45,14 +59,52 @@ def _check_layers(program: Program) -> None:
             raise UserError(f"layer {layer.name}: its scales are {scales}, must be above 0")
 
 
+def _check_steps(program: Program) -> None:
+    """LSTMs stand where a sequence is, and the host has its turn behind each of them."""
+    per_step, layers = program.per_step, program.layers
+    if not 0 <= per_step <= len(layers) or (program.every_step and per_step != len(layers)):
+        raise UserError(
+            f"{per_step} of {len(layers)} layers run at every step, every_step is "
+            f"{program.every_step}"
+        )
+    for number, layer in enumerate(layers):
+        cell, act_bits = layer.cell, program.config.act_bits
+        if cell is None:
+            continue
+        if number >= per_step or (cell.gates, cell.act_bits) != (layer.outputs, act_bits):
+            raise UserError(
+                f"layer {layer.name}: an LSTM of {cell.hidden} states of {cell.act_bits} bits "
+                f"behind {layer.outputs} outputs of {act_bits} bits, as layer {number} of "
+                f"{per_step} that run at every step"
+            )
+    firsts = []
+    for _, run in program.runs():
+        used = [step.layer for step in run.passes]
+        if not used:
+            raise UserError("a run has no passes")
+        if any(layers[one].cell for one in used if 0 <= one < used[-1] < len(layers)):
+            raise UserError(f"a run goes on behind an LSTM: layers {used}")
+        if len({one < per_step for one in used}) > 1:
+            raise UserError(f"a run has layers of every step and others: {used}")
+        firsts.append(used[0])
+    if firsts != sorted(firsts):
+        raise UserError(f"runs begin with layers {firsts}, not in order")
+
+
 def _check_sums(program: Program) -> None:
-    """No sum is left in an accumulator, where the next image would find it."""
-    waiting = 0
+    """No sum is left in an accumulator, where the next image would find it, or is added to under
+    another division into clusters."""
+    waiting, split = 0, 0
     for _, _, step in program.passes():
-        rows = step.descriptor.rows
-        if not step.descriptor.drain:
-            waiting = max(waiting, rows)
-        elif rows >= waiting:
+        descriptor = step.descriptor
+        if waiting and descriptor.split != split:
+            raise UserError(
+                f"a pass of {1 << descriptor.split} clusters follows one of {1 << split} "
+                "whose sums are not drained"
+            )
+        if not descriptor.drain:
+            waiting, split = max(waiting, descriptor.rows), descriptor.split
+        elif descriptor.rows >= waiting:
             waiting = 0
     if waiting:
         raise UserError(f"sums of {waiting} rows are never drained")
@@ -84,9 +136,9 @@ def _check_memories(config: EieConfig, segment: Segment) -> None:
                 )
     if segment.codebooks.shape[0] and segment.codebooks[:, 0].any():
         raise UserError("a codebook does not begin with zero")
-    if segment.pointers.size and int(segment.pointers.max()) > config.entries:
+    if segment.pointers.size and int(segment.pointers.max()) > config.pointer_limit:
         raise UserError(
-            f"a pointer is {segment.pointers.max()}, there are {config.entries} entries"
+            f"a pointer is {segment.pointers.max()}, the last is {config.pointer_limit}"
         )
 
 
@@ -95,46 +147,83 @@ def _check_passes(program: Program, segment: Segment) -> None:
     config = program.config
     if not 1 <= len(segment.passes) <= config.layers:
         raise UserError(f"{len(segment.passes)} passes, the table holds 1 to {config.layers}")
+    bases, sizes = segment.bases(config), segment.sizes()
     for number, step in enumerate(segment.passes):
         descriptor = step.descriptor
         descriptor.pack(config)
-        bias_end = descriptor.bias_base + descriptor.rows if descriptor.drain else 0
-        output_end = descriptor.output_base + descriptor.rows if descriptor.drain else 0
-        for name, value, most in (
-            ("rows", descriptor.rows, config.rows),
-            ("layer", step.layer, len(program.layers) - 1),
-            ("pointers", descriptor.pointer_base + step.inputs + 1, segment.pointers.shape[1]),
-            ("biases", bias_end, segment.biases.shape[1]),
-            ("codebook", descriptor.codebook, len(segment.codebooks) - 1),
-            ("input rows", descriptor.input_base + descriptor.input_rows, config.act_rows),
-            ("output rows", output_end, config.act_rows),
+        if descriptor.split > config.splits:
+            raise UserError(
+                f"pass {number}: {1 << descriptor.split} clusters, "
+                f"the array divides into {config.clusters} at most"
+            )
+        if run_bits(config, descriptor) > config.run_bits_most:
+            raise UserError(
+                f"pass {number}: runs of {run_bits(config, descriptor)} bits, "
+                f"there are {config.run_bits}...{config.run_bits_most}"
+            )
+        act_rows = descriptor.rows >> descriptor.split if descriptor.drain else 0
+        width = cluster_columns(config, step.inputs, descriptor.split) + 1
+        last_pointer = bases.pointers + sizes["pointers"] - width
+        last_codebook = bases.codebooks + sizes["codebooks"] - 1
+        for name, value, low, most in (
+            ("rows", descriptor.rows, 0, config.rows),
+            ("layer", step.layer, 0, len(program.layers) - 1),
+            ("pointers", descriptor.pointer_base, bases.pointers, last_pointer),
+            ("codebook", descriptor.codebook, bases.codebooks, last_codebook),
+            ("input rows", descriptor.input_base + descriptor.input_rows, 0, config.act_rows),
+            ("output rows", descriptor.output_base + act_rows, 0, config.act_rows),
         ):
-            if value > most:
-                raise UserError(f"pass {number}: {name} up to {value}, there are only {most}")
-        _check_size(program, segment, number, step)
-    for name, part in (("feed", segment.feed), ("fetch", segment.fetch)):
+            if not low <= value <= most:
+                raise UserError(
+                    f"pass {number}: {name} at or up to {value}, must be {low}...{most}"
+                )
+        _check_size(program, number, step)
+        _check_biases(program, segment, number, step)
+    for run in segment.runs:
+        _check_slices(program, run)
+
+
+def _check_slices(program: Program, run: Run) -> None:
+    for name, part in (("feed", run.feed), ("fetch", run.fetch)):
         if part is None:
             continue
+        last = len(program.layers) - 1
+        if not 0 <= part.layer <= last:
+            raise UserError(f"{name} of layer {part.layer}, must be 0...{last}")
         layer = program.layers[part.layer]
-        length = layer.inputs if name == "feed" else layer.outputs
-        if part.first < 0 or part.count > config.acts or part.first + part.count > length:
+        length = layer.columns(program.config) if name == "feed" else layer.outputs
+        inside = 0 <= part.first <= part.first + part.count <= length
+        if not inside or part.count > program.config.acts:
             raise UserError(f"{name} of {part.first} + {part.count} from a vector of {length}")
 
 
-def _check_size(program: Program, segment: Segment, number: int, step: Pass) -> None:
-    """A pass against its descriptor, its layer, and the biases behind its last output."""
+def _check_size(program: Program, number: int, step: Pass) -> None:
+    """A pass against its descriptor and its layer."""
     pes, descriptor, layer = program.config.pes, step.descriptor, program.layers[step.layer]
-    rows = (-(-step.inputs // pes), -(-step.outputs // pes))
+    rows = (-(-step.inputs // pes), -(-step.outputs // pes) << descriptor.split)
     told = (step.inputs, descriptor.input_rows, descriptor.rows)
     if (descriptor.columns, *rows) != told or min(step.inputs, step.outputs) < 1:
         raise UserError(f"pass {number}: its size and its descriptor disagree")
     if not (
-        0 <= step.first_input <= layer.inputs - step.inputs
+        0 <= step.first_input <= layer.columns(program.config) - step.inputs
         and 0 <= step.first_output <= layer.outputs - step.outputs
     ):
         raise UserError(f"pass {number}: it is no part of layer {layer.name}")
-    if descriptor.drain:
-        base = descriptor.bias_base
-        used = segment.biases[:, base : base + descriptor.rows].T.ravel()
-        if used[step.outputs :].any():
-            raise UserError(f"pass {number}: biases behind its last output are not zero")
+
+
+def _check_biases(program: Program, segment: Segment, number: int, step: Pass) -> None:
+    """They lie in the memory; those behind the last output, whose rows are drained, too, are
+    zero."""
+    descriptor = step.descriptor
+    if not descriptor.drain:
+        return
+    first = descriptor.bias_base - segment.bases(program.config).biases
+    rows = descriptor.rows >> descriptor.split
+    if first < 0 or first + rows > segment.biases.shape[1]:
+        raise UserError(
+            f"pass {number}: biases {first}...{first + rows - 1} of the segment, "
+            f"there are {segment.biases.shape[1]}"
+        )
+    used = segment.biases[:, first : first + rows].T.ravel()
+    if used[step.outputs :].any():
+        raise UserError(f"pass {number}: biases behind its last output are not zero")

@@ -5,6 +5,7 @@ No component does width arithmetic of its own: it asks the configuration.
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 
@@ -13,6 +14,9 @@ from spec.errors import UserError
 
 IO_DATA_BITS = 64
 """Width of a data word on the I/O streams; every memory word fits in one."""
+
+LANES = (1, 2, 4, 8)
+"""Images that an array may compute at once."""
 
 DESCRIPTOR_WORD_BITS = 2
 """Address bits for the words of a descriptor, enough for the largest one of any configuration."""
@@ -37,24 +41,39 @@ class EieConfig:
         Width of a signed accumulator and of a bias.
     multiplier_bits, shift_bits : int
         Widths of the unsigned requantization multiplier and shift.
+    lanes : int
+        Images that are computed at once: 1, 2, 4 or 8. Every decoded weight feeds one multiplier
+        and accumulator per lane.
+    clusters : int
+        Most clusters that a pass may divide the array into; a power of two that divides ``pes``.
+        The PEs that are always together in a cluster are a *sector*.
     code_bits, run_bits : int
         An entry is a codebook index and the number of zeros before it.
+    run_bits_most : int
+        Each pass chooses its own width of runs, from ``run_bits`` to this.
+    share_pads : bool
+        A pad shares the cycle of the entry behind it, if both stand in one line; a pad at the end
+        of a line that of the entry before it. Without it, as in the published machine, each pad
+        takes a cycle.
     line_bits : int
         Width of one word of the sparse matrix memory.
     rows : int
         Accumulators: rows of a layer (or tile) that one PE holds at once.
     act_rows : int
         Activations in each of the two halves (source, destination) of the activation store.
-    entries : int
-        Entries in the sparse matrix memory.
+    lines : int
+        Words in the sparse matrix memory.
     columns : int
-        Words in the pointer memory; a layer of n columns takes n + 1.
+        Words in the pointer memory; a pass of n columns per cluster takes n + 1.
     biases : int
         Words in the bias memory.
     layers : int
         Passes that the descriptor table (and the counter memory) holds.
     codebooks : int
         Codebooks that the weight decoder holds.
+    double_buffer : bool
+        The host may write memories while the array computes, so that a segment is loaded behind
+        the one before it.
     queue_depth : int
         Places in the activation queue.
     queue_spare : bool
@@ -78,19 +97,24 @@ class EieConfig:
     acc_bits: int = 40
     multiplier_bits: int = 16
     shift_bits: int = 6
+    lanes: int = 1
+    clusters: int = 4
     code_bits: int = 4
     run_bits: int = 4
+    run_bits_most: int = 6
+    share_pads: bool = True
     line_bits: int = 64
     rows: int = 256
     act_rows: int = 512
-    entries: int = 131072
+    lines: int = 16384
     columns: int = 16384
     biases: int = 1024
     layers: int = 16
     codebooks: int = 16
-    queue_depth: int = 16
+    double_buffer: bool = True
+    queue_depth: int = 32
     queue_spare: bool = False
-    ahead_depth: int = 4
+    ahead_depth: int = 8
     scan_ahead: bool = True
     counter_bits: int = 32
 
@@ -102,7 +126,7 @@ class EieConfig:
                     f"EIE configuration: {name} = {value!r}, "
                     f"must be an integer from {low} to {high}"
                 )
-        for name in ("queue_spare", "scan_ahead"):
+        for name in ("share_pads", "double_buffer", "queue_spare", "scan_ahead"):
             if not isinstance(getattr(self, name), bool):
                 raise UserError(
                     f"EIE configuration: {name} = {getattr(self, name)!r}, must be true or false"
@@ -110,10 +134,25 @@ class EieConfig:
         self._check_together()
 
     def _check_together(self) -> None:
-        if self.entry_bits > self.line_bits:
+        if self.run_bits_most < self.run_bits:
             raise UserError(
-                f"EIE configuration: an entry of {self.code_bits} + {self.run_bits} bits "
+                f"EIE configuration: run_bits_most = {self.run_bits_most}, "
+                f"must be at least run_bits = {self.run_bits}"
+            )
+        if self.code_bits + self.run_bits_most > self.line_bits:
+            raise UserError(
+                f"EIE configuration: an entry of {self.code_bits} + {self.run_bits_most} bits "
                 f"does not fit in a line of {self.line_bits} bits"
+            )
+        if self.lanes not in LANES:
+            raise UserError(
+                f"EIE configuration: lanes = {self.lanes}, "
+                f"must be one of {', '.join(map(str, LANES))}"
+            )
+        if self.clusters.bit_count() != 1 or self.pes % self.clusters:
+            raise UserError(
+                f"EIE configuration: clusters = {self.clusters}, "
+                f"must be a power of two that divides pes = {self.pes}"
             )
         if self.acc_bits + self.multiplier_bits > 62:
             raise UserError(
@@ -139,22 +178,13 @@ class EieConfig:
         return self.queue_depth - self.queue_spare
 
     @property
-    def entry_bits(self) -> int:
-        return self.code_bits + self.run_bits
+    def most_entries_per_line(self) -> int:
+        """Entries in a line when runs are as narrow as they may be."""
+        return self.entries_per_line(self.run_bits)
 
-    @property
-    def entries_per_line(self) -> int:
-        """Entries in a line: a power of two, so that a pointer's low bits pick one."""
-        return 1 << ((self.line_bits // self.entry_bits).bit_length() - 1)
-
-    @property
-    def lines(self) -> int:
-        return -(-self.entries // self.entries_per_line)
-
-    @property
-    def longest_run(self) -> int:
-        """Most zeros that one entry can skip; a pad skips these and its own row."""
-        return (1 << self.run_bits) - 1
+    def entries_per_line(self, run_bits: int) -> int:
+        """Entries with runs of ``run_bits`` in a line; what is left of the line stays zero."""
+        return self.line_bits // (self.code_bits + run_bits)
 
     @property
     def codes(self) -> int:
@@ -165,6 +195,20 @@ class EieConfig:
     def acts(self) -> int:
         """Activations that one half of the whole array's store holds."""
         return self.pes * self.act_rows
+
+    @property
+    def sector_pes(self) -> int:
+        """PEs that every division into clusters keeps together."""
+        return self.pes // self.clusters
+
+    @property
+    def splits(self) -> int:
+        """How often the array can be halved into clusters: log2 of ``clusters``."""
+        return self.clusters.bit_length() - 1
+
+    def cluster_pes(self, split: int) -> int:
+        """PEs of each cluster when the array is halved ``split`` times."""
+        return self.pes >> split
 
     @property
     def bank_columns(self) -> int:
@@ -182,15 +226,19 @@ class EieConfig:
         return bits_for(self.pes - 1)
 
     @property
-    def pointer_bits(self) -> int:
-        """Width of a pointer, which may also point behind the last entry."""
-        return bits_for(self.entries)
+    def slot_bits(self) -> int:
+        """Low bits of a pointer, which pick an entry within its line."""
+        return bits_for(self.most_entries_per_line - 1)
 
     @property
-    def slot_bits(self) -> int:
-        """Low bits of a pointer, which pick an entry within its line (0 when a line is one
-        entry)."""
-        return self.entries_per_line.bit_length() - 1
+    def pointer_bits(self) -> int:
+        """Width of a pointer (line, slot), which may also point behind the last line."""
+        return bits_for(self.lines) + self.slot_bits
+
+    @property
+    def pointer_limit(self) -> int:
+        """The pointer behind the last line."""
+        return self.lines << self.slot_bits
 
     @property
     def line_address_bits(self) -> int:
@@ -214,6 +262,11 @@ class EieConfig:
         return bits_for(self.rows - 1)
 
     @property
+    def lane_bits(self) -> int:
+        """Address bits that pick a lane (0 when there is only one)."""
+        return self.lanes.bit_length() - 1
+
+    @property
     def bias_address_bits(self) -> int:
         return bits_for(self.biases - 1)
 
@@ -231,7 +284,7 @@ class EieConfig:
         return max(
             self.pointer_address_bits,
             self.line_address_bits,
-            self.act_row_bits + 1,
+            self.act_row_bits + 1 + self.lane_bits,
             self.bias_address_bits,
             self.codebook_bits + self.code_bits,
             self.layer_bits + bits_for(max(len(PE_COUNTERS), len(ARRAY_COUNTERS)) - 1),
@@ -266,12 +319,15 @@ _RANGES = {
     "acc_bits": (4, 60),
     "multiplier_bits": (1, 32),
     "shift_bits": (1, 6),
+    "lanes": (1, 8),
+    "clusters": (1, 256),
     "code_bits": (1, 8),
     "run_bits": (1, 8),
+    "run_bits_most": (1, 8),
     "line_bits": (2, IO_DATA_BITS),
     "rows": (1, 65536),
     "act_rows": (1, 65536),
-    "entries": (1, 1 << 24),
+    "lines": (1, 1 << 21),
     "columns": (2, 1 << 20),
     "biases": (1, 65536),
     "layers": (1, 256),
@@ -288,15 +344,26 @@ PRESETS: dict[str, EieConfig] = {
     # The published machine: 64 PEs, 128 KB of 64-bit lines, 32 KB of pointers and 2 KB of
     # activations each. Its pointers of 16 bits reach only half of its own lines; ours are as wide
     # as the memory needs.
-    "isca16": replace(_DEFAULT, queue_depth=8, queue_spare=True, ahead_depth=0, scan_ahead=False),
+    "isca16": replace(
+        _DEFAULT,
+        clusters=1,
+        run_bits_most=4,
+        share_pads=False,
+        double_buffer=False,
+        queue_depth=8,
+        queue_spare=True,
+        ahead_depth=0,
+        scan_ahead=False,
+    ),
     # Small enough to read every signal of a waveform.
     "tiny": replace(
         _DEFAULT,
         pes=4,
+        clusters=2,
         line_bits=32,
         rows=8,
         act_rows=16,
-        entries=512,
+        lines=128,
         columns=128,
         biases=32,
         layers=4,
@@ -308,7 +375,10 @@ PRESETS: dict[str, EieConfig] = {
 
 
 def preset(name: str, /, **changes: int | bool) -> EieConfig:
-    """The preset ``name`` with some fields changed; unknown names raise :class:`UserError`."""
+    """The preset ``name`` with some fields changed; unknown names raise :class:`UserError`.
+
+    Another number of PEs leaves as many clusters as divide it, unless these are given, too.
+    """
     if name not in PRESETS:
         raise UserError(f"preset {name!r} does not exist; there are {', '.join(PRESETS)}")
     known = {field.name for field in fields(EieConfig)}
@@ -317,4 +387,7 @@ def preset(name: str, /, **changes: int | bool) -> EieConfig:
             raise UserError(
                 f"EIE configuration has no field {field!r}; there are {', '.join(sorted(known))}"
             )
-    return replace(PRESETS[name], **changes)
+    given, pes = PRESETS[name], changes.get("pes")
+    if isinstance(pes, int) and pes > 0:
+        changes.setdefault("clusters", math.gcd(given.clusters, pes))
+    return replace(given, **changes)

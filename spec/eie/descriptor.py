@@ -14,6 +14,10 @@ class Descriptor:
     ----------
     pointer_base : int
         Address of the first column's pointer, the same in every PE.
+    split : int
+        The array is halved so often: it works as ``2**split`` clusters.
+    widen : int
+        Bits by which runs are wider than the configuration's ``run_bits``.
     columns : int
         Columns of the matrix: activations of the source half, from ``input_base * pes`` on.
     input_rows : int
@@ -21,11 +25,12 @@ class Descriptor:
     input_base : int
         First row of activations in the source half.
     rows : int
-        Rows of outputs per PE, ``ceil(outputs / pes)``.
+        Accumulators in use, ``ceil(outputs / pes)`` for each cluster: drain turns ``2**split`` of
+        them into one row of activations.
     output_base : int
         First row that drain writes in the destination half.
     bias_base : int
-        Address of the first row's bias.
+        Address of the bias of that row.
     codebook : int
         Which codebook decodes this matrix.
     multiplier, shift : int
@@ -36,6 +41,8 @@ class Descriptor:
     """
 
     pointer_base: int
+    split: int
+    widen: int
     columns: int
     input_rows: int
     input_base: int
@@ -79,6 +86,8 @@ def descriptor_fields(config: EieConfig) -> dict[str, int]:
     this."""
     return {
         "pointer_base": config.pointer_address_bits,
+        "split": bits_for(config.splits),
+        "widen": bits_for(config.run_bits_most - config.run_bits),
         "columns": bits_for(config.acts),
         "input_rows": bits_for(config.act_rows),
         "input_base": config.act_row_bits,
@@ -92,6 +101,15 @@ def descriptor_fields(config: EieConfig) -> dict[str, int]:
         "drain": 1,
         "swap": 1,
     }
+
+
+def cluster_columns(config: EieConfig, columns: int, split: int) -> int:
+    """Columns that the fullest cluster of a pass has, of ``columns`` in all.
+
+    Cluster g has those of the activations in its own PEs, in order; the first cluster is fullest.
+    """
+    pes = config.cluster_pes(split)
+    return columns // config.pes * pes + min(columns % config.pes, pes)
 
 
 def descriptor_words(config: EieConfig) -> int:

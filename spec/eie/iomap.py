@@ -14,7 +14,7 @@ class Memory(IntEnum):
     """Destination of a write, source of a read. Word addresses are as follows.
 
     CONTROL
-        Write 0: number of passes in the table, which arms the array. Read ``pass << k | i``:
+        Write 0: :func:`arming`, which passes of the table a start runs. Read ``pass << k | i``:
         counter i of :data:`ARRAY_COUNTERS`. Not per PE.
     DESCRIPTORS
         Write ``pass << k | word``: a descriptor's words. Not per PE.
@@ -23,11 +23,13 @@ class Memory(IntEnum):
     BIASES
         Write an accumulator-wide integer.
     POINTERS
-        Write the address of a column's first entry; word j + 1 is where column j ends.
+        Write line and slot, ``line << slot_bits | slot``, of a column's first entry; word j + 1 is
+        where column j ends.
     LINES
         Write a line of entries, first entry in the lowest bits, an entry's code below its run.
     ACTIVATIONS
-        Read and write ``half << act_row_bits | row``. A run starts with half 0 as its source.
+        Read and write ``(lane * 2 + half) << act_row_bits | row``. A run starts with half 0 as its
+        source.
     COUNTERS
         Read ``pass << k | i``: counter i of :data:`PE_COUNTERS`.
     """
@@ -58,15 +60,33 @@ class Error(IntEnum):
         return error
 
     NONE = 0, "no error"
-    NO_IMAGE = 1, "a start before a number of passes that the table holds was written"
+    NO_IMAGE = 1, "a start before passes that the table holds were named"
     BUSY = 2, "a start while a run or the clearing of accumulators goes on, which is not disturbed"
     COLUMN = 3, "a non-zero activation behind the last column of the layer or the pointer memory"
     ROW = 4, "an entry whose row lies behind the pass's last"
     POINTER = 5, "a column that ends before it starts, or behind the matrix memory"
 
 
+WHILE_COMPUTING = (
+    Memory.DESCRIPTORS,
+    Memory.CODEBOOK,
+    Memory.BIASES,
+    Memory.POINTERS,
+    Memory.LINES,
+)
+"""Memories that a double-buffered array lets the host write while it computes; other requests
+wait."""
+
+ARMING_BITS = 16
+"""Width of each half of :func:`arming`."""
+
 ERROR_BITS = 4
 MEMORY_BITS = bits_for(max(Memory))
+
+
+def arming(first: int, count: int) -> int:
+    """The word that makes a start run ``count`` passes of the table from the ``first`` on."""
+    return first << ARMING_BITS | count
 
 
 def array_counter_bits() -> int:

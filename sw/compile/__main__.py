@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from spec import image
 from spec.eie.options import add_options, config_from
-from spec.errors import cli
+from spec.errors import UserError, cli
 from spec.files import read_array
 from sw.compile.calibrate import HEADROOM
 from sw.compile.capture import ACTIVATIONS
@@ -25,6 +25,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         activation=arguments.activation,
         headroom=arguments.headroom,
         rescale=arguments.rescale,
+        balance=arguments.balance,
+        clusters=_clusters(arguments.clusters),
         check_count=arguments.check_samples,
         progress=True,
     )
@@ -39,6 +41,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         f"\n{path}: {result.program.config.pes} PEs, configuration {result.program.config.digest}, "
         f"{len(result.program.segments)} segment(s), {seconds:.1f} s"
     )
+
+
+def _clusters(text: str) -> int | None:
+    """A number of clusters, or None to choose for each layer."""
+    if text == "auto":
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise UserError(f"--clusters {text}: must be auto or a whole number") from None
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -65,6 +77,19 @@ def _parser() -> argparse.ArgumentParser:
         dest="rescale",
         action="store_false",
         help="refuse a layer whose sums could overflow, instead of giving its weights fewer bits",
+    )
+    add(
+        "--no-balance",
+        dest="balance",
+        action="store_false",
+        help="leave rows interleaved plainly, instead of giving all PEs the same work",
+    )
+    add(
+        "--clusters",
+        default="auto",
+        metavar="N",
+        help="clusters that every layer divides the array into: auto, 1, 2, 4, 8... "
+        "(default: auto, the number with the fewest cycles for each layer)",
     )
     add(
         "--check-samples",

@@ -1,11 +1,9 @@
 """Capture: a module, a saved exported program or a file of weights becomes a :class:`Network`."""
 
-import logging
 import re
-import warnings
 import zipfile
-from collections.abc import Callable, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +15,10 @@ from torch.export import ExportedProgram
 
 from spec.errors import UserError
 from sw.compile.graph import layers_of
+from sw.compile.loop import cell_network
+from sw.compile.lstm import is_recurrent, sequence_network
 from sw.compile.network import FloatLayer, Network, check_chain, sample_values, tensor_values
+from sw.compile.original import dtype_of, evaluating, first_line, quiet, run_exported, run_module
 
 ACTIVATIONS = ("relu", "none")
 """What may stand between the layers of a state dict, which does not say so itself."""
@@ -37,7 +38,8 @@ def capture(
         A path ends in ``.pt2`` (exported program), ``.pt`` or ``.pth`` (state dict), or
         ``.safetensors``. A module is exported in evaluation mode and left as it was.
     samples : shape (samples, ...)
-        Inputs as the network takes them; needed to export a module.
+        Inputs as the network takes them; needed to export a module. An LSTM takes sequences,
+        (samples, steps, inputs) or, without ``batch_first``, (steps, samples, inputs).
     activation : "relu" or "none"
         For state dicts: what stands between layers. Nothing ever follows the last one.
 
@@ -53,7 +55,8 @@ def capture(
     if isinstance(model, nn.Module):
         return _from_module(model, None if samples is None else sample_values(samples))
     if isinstance(model, ExportedProgram):
-        return Network(layers=layers_of(model), run=_run_exported(model))
+        network = _from_program(model)
+        return replace(network, run=run_exported(model, network))
     return from_state_dict(model, activation, hint)
 
 
@@ -114,80 +117,36 @@ def _is_matrix(key: str, tensors: Mapping[str, torch.Tensor]) -> bool:
 
 
 def _from_module(module: nn.Module, samples: np.ndarray | None) -> Network:
-    """Export a module with one or two samples, in evaluation mode."""
+    """Export a module with a few samples, in evaluation mode."""
     if samples is None:
         raise UserError("a module needs sample inputs to be exported with")
     for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
         if tensor.is_meta:
             raise UserError(f"{name}: is on device 'meta', it must hold values (on the CPU)")
-    shape = samples.shape[1:]
-    kinds = [parameter.dtype for parameter in module.parameters() if parameter.is_floating_point()]
-    kind = kinds[0] if kinds else torch.float32
-
-    def run(batch: np.ndarray) -> np.ndarray:
-        with _evaluating(module), torch.no_grad():
-            result = module(torch.from_numpy(batch.reshape(-1, *shape)).to(kind))
-            return result.to(torch.float64).numpy()
-
-    example = torch.from_numpy(np.asarray(samples[:2], np.float64)).to(kind)
-    with _evaluating(module), _quiet():
+    if isinstance(module, nn.LSTMCell) and samples.ndim > 2:
+        return cell_network(module)
+    # Two are enough, but what counts the samples of sequences is not known yet.
+    recurrent = any(isinstance(p, nn.RNNBase | nn.RNNCellBase) for p in module.modules())
+    some = np.asarray(samples if recurrent else samples[:2], np.float64)
+    example = torch.from_numpy(some).to(dtype_of(module))
+    with evaluating(module), quiet():
         try:
             program = torch.export.export(module, (example,))
         except Exception as error:  # whatever the network's own code raises, too
             raise UserError(
                 f"torch.export cannot trace the network on inputs of shape {tuple(example.shape)}: "
-                f"{_first_line(error)}"
+                f"{first_line(error)}"
             ) from error
-    return Network(layers=layers_of(program), run=run)
+    network = _from_program(program)
+    steps = None if samples.ndim > 2 else network.steps
+    return replace(network, run=run_module(module, network, samples.shape), steps=steps)
 
 
-@contextmanager
-def _evaluating(module: nn.Module):
-    """Put all parts of a module in evaluation mode, and back."""
-    training = [part for part in module.modules() if part.training]
-    module.eval()
-    try:
-        yield
-    finally:
-        for part in training:
-            part.training = True
-
-
-def _run_exported(program: ExportedProgram) -> Callable[[np.ndarray], np.ndarray]:
-    """Run an exported program on any number of samples, in the batches that it was exported for."""
-    (node,) = (n for n in program.graph.nodes if n.name in program.graph_signature.user_inputs)
-    example = node.meta["val"]
-    size = example.shape[0]
-    if not all(isinstance(others, int) for others in example.shape[1:]):
-        raise UserError(
-            f"input {node.name}: was exported with shape {tuple(example.shape)}, "
-            "only the number of samples may be a torch.export.Dim"
-        )
-    fewest = most = size
-    if not isinstance(size, int):
-        allowed = program.range_constraints.get(size.node.expr)
-        fewest, most = (allowed.lower, allowed.upper) if allowed else (1, np.inf)
-
-    def run(batch: np.ndarray) -> np.ndarray:
-        with _quiet():
-            module, step = program.module(), int(max(fewest, min(len(batch), most)))
-        results = []
-        for first in range(0, len(batch), step):
-            part = batch[first : first + step]
-            padded = np.zeros((step, *example.shape[1:]))
-            padded[: len(part)] = part.reshape(-1, *example.shape[1:])
-            try:
-                with torch.no_grad():
-                    result = module(torch.from_numpy(padded).to(example.dtype))
-            except Exception as error:  # guards of the export, and whatever the program raises
-                raise UserError(
-                    f"the exported program does not run on {step} samples at once: "
-                    f"{_first_line(error)}; export it for a fixed number, or any"
-                ) from error
-            results.append(result[: len(part)].to(torch.float64).numpy())
-        return np.concatenate(results)
-
-    return run
+def _from_program(program: ExportedProgram) -> Network:
+    """Without its ``run``."""
+    if is_recurrent(program):
+        return sequence_network(program)
+    return Network(layers=layers_of(program))
 
 
 def _load(path: Path) -> tuple[ExportedProgram | Mapping[str, torch.Tensor], str]:
@@ -213,7 +172,7 @@ def _load(path: Path) -> tuple[ExportedProgram | Mapping[str, torch.Tensor], str
 def _load_exported(path: Path) -> ExportedProgram:
     if not zipfile.is_zipfile(path):
         raise UserError(f"{path}: not a program saved by torch.export.save, or a truncated one")
-    with _quiet():
+    with quiet():
         try:
             return torch.export.load(path)
         except Exception as error:  # torch raises whatever the damaged part happened to cause
@@ -242,27 +201,10 @@ def _load_safetensors(path: Path) -> Mapping[str, torch.Tensor]:
     try:
         tensors = safetensors.torch.load_file(path)
     except safetensors.SafetensorError as error:
-        raise UserError(f"{path}: not a safetensors file: {_first_line(error)}") from None
+        raise UserError(f"{path}: not a safetensors file: {first_line(error)}") from None
     # The file sorts names as text; put layer 10 behind layer 2.
     return {name: tensors[name] for name in sorted(tensors, key=_natural)}
 
 
 def _natural(name: str) -> list[tuple[str, int]]:
     return [(text, int(number or 0)) for text, number in re.findall(r"(\D*)(\d*)", name)]
-
-
-@contextmanager
-def _quiet():
-    """Keep torch's own warnings and stack traces off the terminal; what matters is raised."""
-    before = logging.root.manager.disable
-    logging.disable(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,24 +1,19 @@
 """Checks: after every step the batch is run again, and what changed is written down."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from spec.eie.config import EieConfig
 from spec.eie.golden import GoldenModel
-from spec.eie.program import Program
+from spec.eie.program import Program, Run, Slice
 from spec.numbers import quantize, requantize
-from sw.compile.pack import pack_network
-from sw.compile.quantize import IntegerLayer
+from sw.compile.quantize import EXACT_FLOAT, IntegerLayer
 from sw.compile.share import SharedLayer
-from sw.compile.tile import tile_network
 
 _BLOCK_WEIGHTS = 1 << 23
 """Weights that are spread out from codes at a time."""
-
-_EXACT_FLOAT = 1 << 53
-"""Up to here every integer is a float64."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +55,9 @@ class Log:
     previous: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
 
     def add(self, name: str, outputs: np.ndarray, notes: Sequence[str] = ()) -> None:
-        """Record a step by its real outputs, (samples, outputs), on all samples or the first."""
+        """Record a step by its real outputs, (samples, outputs), on all samples or the first; each
+        step of a sequence counts as a sample."""
+        outputs = outputs.reshape(-1, outputs.shape[-1])
         if not self.steps:
             self.original = self.previous = outputs
         samples = len(outputs)
@@ -102,8 +99,17 @@ def run_integers(
     layers: Sequence[IntegerLayer], batch: np.ndarray, config: EieConfig
 ) -> np.ndarray:
     """The dense integer reference: integer inputs to integer outputs, nothing skipped or tiled."""
+    *_, outputs = integer_vectors(layers, batch, config)
+    return outputs
+
+
+def integer_vectors(
+    layers: Sequence[IntegerLayer], batch: np.ndarray, config: EieConfig
+) -> Iterator[np.ndarray]:
+    """The input of the dense integer reference's first layer, and every layer's output."""
+    yield batch
     for layer in layers:
-        if max(-layer.sums[0], layer.sums[1]) <= _EXACT_FLOAT:
+        if max(-layer.sums[0], layer.sums[1]) <= EXACT_FLOAT:
             # Every partial sum is proven to be an integer that float64 holds exactly.
             floats = multiply(batch.astype(np.float64), layer.codes, layer.codebook.astype(float))
             sums = floats.astype(np.int64)
@@ -117,7 +123,7 @@ def run_integers(
             act_bits=config.act_bits,
             relu=layer.relu,
         )
-    return batch
+        yield batch
 
 
 def multiply(acts: np.ndarray, codes: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -140,7 +146,8 @@ def check_program(
     batch: np.ndarray,
     tick: Callable[[int], object] = lambda samples: None,
 ) -> np.ndarray:
-    """Run integer inputs on the packed image; returns its integer outputs.
+    """Run integer inputs on the packed image of a feed-forward network; returns its integer
+    outputs.
 
     Raises
     ------
@@ -149,17 +156,43 @@ def check_program(
     """
     outputs, _ = GoldenModel(program).run(batch, tick)
     if not np.array_equal(outputs, run_integers(layers, batch, program.config)):
-        name = _first_difference(layers, batch, program.config)
+        name = _first_difference(program, layers, batch)
         raise RuntimeError(f"internal error: the packed image of layer {name} computes other bits")
     return outputs
 
 
-def _first_difference(layers: Sequence[IntegerLayer], batch: np.ndarray, config: EieConfig) -> str:
-    """Name of the layer up to which the network, packed again, goes wrong."""
-    for count in range(1, len(layers)):
-        part = layers[:count]
-        program = pack_network(part, tile_network(part, config), config)
-        outputs, _ = GoldenModel(program).run(batch)
-        if not np.array_equal(outputs, run_integers(part, batch, config)):
-            return part[-1].name
-    return layers[-1].name
+def _first_difference(program: Program, layers: Sequence[IntegerLayer], batch: np.ndarray) -> str:
+    """Name of the first layer whose outputs are not those of the dense reference."""
+    _, *vectors = integer_vectors(layers, batch, program.config)
+    for count, wanted in enumerate(vectors, 1):
+        outputs, _ = GoldenModel(first_layers(program, count)).run(batch)
+        if not np.array_equal(outputs, wanted):
+            return layers[count - 1].name
+    raise RuntimeError("internal error: the packed image computes other bits when it runs again")
+
+
+def first_layers(program: Program, count: int) -> Program:
+    """The program that ends with one of the first layers, its memories as they are."""
+    segments = []
+    for segment in program.segments:
+        cut = (_first_layers_of(run, count) for run in segment.runs)
+        runs = tuple(run for run in cut if run.passes)
+        if runs:
+            segments.append(replace(segment, runs=runs))
+    return replace(
+        program,
+        layers=program.layers[:count],
+        segments=tuple(segments),
+        orders=program.orders[:count],
+    )
+
+
+def _first_layers_of(run: Run, count: int) -> Run:
+    """A run without the passes behind some layers; it fetches what the last of these drains."""
+    passes = tuple(step for step in run.passes if step.layer < count)
+    if len(passes) in (0, len(run.passes)):
+        return replace(run, passes=passes)
+    drains = [step for step in passes if step.layer == count - 1 and step.descriptor.drain]
+    outputs = sum(step.outputs for step in drains)
+    fetch = Slice(layer=count - 1, first=drains[0].first_output, count=outputs)
+    return replace(run, passes=passes, fetch=fetch)

@@ -1,8 +1,8 @@
 """The compiler's steps, one after another, each followed by its check.
 
 capture, fold → calibrate → recover shared weights → quantize weights and activations → tile → pack.
-Whatever reorders rows or balances PEs belongs between quantize and tile, where a layer is codes and
-integers and its outputs do not have places yet.
+What lives in calibration decides how rows are balanced and arrays divided: in tiling, where a layer
+is codes and integers and its outputs do not have places yet.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,22 +20,31 @@ from tqdm import tqdm
 from spec.eie.config import EieConfig
 from spec.eie.program import Program
 from spec.errors import UserError
-from sw.compile.calibrate import HEADROOM, check_samples, flatten_samples, measure
-from sw.compile.capture import capture
-from sw.compile.check import (
-    Log,
-    Step,
-    check_program,
-    quantize_inputs,
-    run_integer_weights,
-    run_integers,
-    run_shared,
+from spec.numbers import quantize
+from sw.compile.calibrate import (
+    HEADROOM,
+    check_samples,
+    flatten_samples,
+    measure,
+    sequence_samples,
 )
-from sw.compile.network import Network
+from sw.compile.capture import capture
+from sw.compile.check import Log, Step, check_program, integer_vectors
+from sw.compile.check_lstm import (
+    check_recurrent,
+    run_integer_weights_recurrent,
+    run_integers_recurrent,
+    run_shared_recurrent,
+)
+from sw.compile.divide import Division, check_clusters
+from sw.compile.gates import StoredLayer, as_stored
+from sw.compile.integer_lstm import IntegerLstm
+from sw.compile.network import FloatLayer, FloatLstm, Network
 from sw.compile.pack import pack_network
-from sw.compile.quantize import IntegerLayer, quantize_network
-from sw.compile.share import SharedLayer, recover
-from sw.compile.tile import Tile, tile_network
+from sw.compile.quantize import IntegerLayer
+from sw.compile.quantize_lstm import quantize_recurrent
+from sw.compile.share import SharedLayer, SharedLstm, recover, recover_lstm
+from sw.compile.tile import tile_network
 
 CHECK_SAMPLES = 32
 
@@ -80,6 +89,8 @@ def compile_network(
     activation: str = "relu",
     headroom: float = HEADROOM,
     rescale: bool = True,
+    balance: bool = True,
+    clusters: int | None = None,
     check_count: int = CHECK_SAMPLES,
     progress: bool = False,
 ) -> Result:
@@ -98,6 +109,10 @@ def compile_network(
         Part by which activations may exceed what calibration saw.
     rescale : bool
         Give a layer's weights fewer bits rather than refuse it when its sums could overflow.
+    balance : bool
+        Let rows change places so that all PEs have the same work on the samples.
+    clusters : int or None
+        Clusters that every layer divides the array into; None chooses for each layer.
     check_count : int
         Samples to run on the packed image; the steps before it run all.
     progress : bool
@@ -110,6 +125,7 @@ def compile_network(
     """
     if check_count < 1:
         raise UserError(f"check samples = {check_count}, must be at least 1")
+    check_clusters(clusters, config)
     samples = check_samples(calibration)
     log = Log()
     with _stages(progress) as bar:
@@ -117,7 +133,11 @@ def compile_network(
         stage("capture")
         captured = isinstance(model, Network)
         network = model if captured else capture(model, samples, activation=activation)
-        batch = flatten_samples(samples, network.inputs)
+        recurrent = network.recurrent
+        if recurrent:
+            batch = sequence_samples(samples, network)
+        else:
+            batch = flatten_samples(samples, network.inputs)
 
         stage("calibrate")
         ranges, folded = measure(network.layers, batch, headroom)
@@ -128,25 +148,34 @@ def compile_network(
         log.add("folded", folded, _notes_of_folding(network))
 
         stage("recover shared weights")
-        shared = [recover(layer, config) for layer in network.layers]
-        log.add("shared", run_shared(shared, batch), _notes_of_sharing(shared))
+        shared = [_recover(layer, config) for layer in network.layers]
+        log.add("shared", run_shared_recurrent(shared, batch), _notes_of_sharing(shared))
 
         stage("quantize")
-        layers = quantize_network(shared, ranges, config, rescale=rescale)
+        layers = quantize_recurrent(shared, ranges, config, rescale=rescale)
         notes = _notes_of_quantization(layers, config)
-        log.add("integer weights", run_integer_weights(layers, batch), notes)
-        integers = quantize_inputs(layers, batch, config)
+        log.add("integer weights", run_integer_weights_recurrent(layers, batch), notes)
+        integers = quantize(batch, layers[0].input_scale, config.act_bits)
         scale = layers[-1].output_scale
-        log.add("integer activations", run_integers(layers, integers, config) * scale)
+        log.add("integer activations", run_integers_recurrent(layers, integers, config) * scale)
 
         stage("tile and pack")
-        segments = tile_network(layers, config)
-        program = pack_network(layers, segments, config)
+        stored = [as_stored(layer, config) for layer in layers]
+        plain = [layer for layer in layers if isinstance(layer, IntegerLayer)]
+        activity = None if recurrent else _activity(plain, integers, config)
+        tiling = tile_network(stored, config, activity=activity, balance=balance, clusters=clusters)
+        program = pack_network(stored, tiling, config)
 
         stage("check the image")
-        outputs = check_program(program, layers, integers[:check_count], bar.update)
+        some = integers[:check_count]
+        if recurrent:
+            outputs = check_recurrent(program, layers, some, bar.update)
+        else:
+            outputs = check_program(program, plain, some, bar.update)
         log.add("packed image", outputs * scale, ("equal to the integers before, bit for bit",))
-    return Result(program, _summaries(shared, layers, segments), log.steps, network.notes)
+    divided = zip(shared, layers, stored, tiling.divisions, strict=True)
+    summaries = [_summarize(*each) for each in divided]
+    return Result(program, summaries, log.steps, network.notes)
 
 
 @contextmanager
@@ -157,6 +186,21 @@ def _stages(progress: bool) -> Iterator[tqdm]:
         yield bar
 
 
+def _recover(layer: FloatLayer | FloatLstm, config: EieConfig) -> SharedLayer | SharedLstm:
+    if isinstance(layer, FloatLstm):
+        return recover_lstm(layer, config)
+    return recover(layer, config)
+
+
+def _activity(
+    layers: Sequence[IntegerLayer], integers: np.ndarray, config: EieConfig
+) -> list[np.ndarray]:
+    """Which inputs of each layer are not zero. States of an LSTM hardly ever are; so this is only
+    for feed-forward networks."""
+    *vectors, _ = integer_vectors(layers, integers, config)
+    return [vector != 0 for vector in vectors]
+
+
 def _notes_of_folding(network: Network) -> list[str]:
     return [
         f"{layer.name}: absorbed {', '.join(layer.folded)}"
@@ -165,11 +209,22 @@ def _notes_of_folding(network: Network) -> list[str]:
     ]
 
 
-def _notes_of_sharing(layers: Sequence[SharedLayer]) -> list[str]:
-    return [f"{layer.name}: {len(layer.values) - 1} values besides zero" for layer in layers]
+def _notes_of_sharing(layers: Sequence[SharedLayer | SharedLstm]) -> list[str]:
+    return [
+        f"{part.name}: {len(part.values) - 1} values besides zero"
+        for layer in layers
+        for part in _parts(layer)
+    ]
 
 
-def _notes_of_quantization(layers: Sequence[IntegerLayer], config: EieConfig) -> list[str]:
+def _parts(layer: SharedLayer | SharedLstm) -> list[SharedLayer]:
+    """What has a codebook of its own."""
+    return [layer.x, layer.h] if isinstance(layer, SharedLstm) else [layer]
+
+
+def _notes_of_quantization(
+    layers: Sequence[IntegerLayer | IntegerLstm], config: EieConfig
+) -> list[str]:
     notes = []
     for layer in layers:
         if layer.weight_bits < config.weight_bits:
@@ -180,40 +235,54 @@ def _notes_of_quantization(layers: Sequence[IntegerLayer], config: EieConfig) ->
     return notes
 
 
-def _summaries(
-    shared: Sequence[SharedLayer],
-    layers: Sequence[IntegerLayer],
-    segments: Sequence[Sequence[Tile]],
-) -> list[dict[str, Any]]:
-    """One JSON-ready dictionary per layer."""
-    summaries = []
-    for number, (before, layer) in enumerate(zip(shared, layers, strict=True)):
-        tiles = [tile for tiles in segments for tile in tiles if tile.layer == number]
-        strips = [tile.strip.csc for tile in tiles if tile.drains]
-        weights = int(np.count_nonzero(layer.codes))
-        entries = sum(len(csc.code) for csc in strips)
-        summaries.append(
-            {
-                "name": layer.name,
-                "inputs": layer.inputs,
-                "outputs": layer.outputs,
-                "relu": layer.relu,
-                "weights": weights,
-                "density": weights / layer.codes.size,
-                "distinct": len(before.values) - 1,
-                "entries": entries,
-                "pads": entries - weights,
-                "passes": len(tiles),
-                "input_scale": layer.input_scale,
-                "weight_scale": layer.weight_scale,
-                "output_scale": layer.output_scale,
-                "multiplier": layer.multiplier,
-                "shift": layer.shift,
-                "weight_bits": layer.weight_bits,
-                "vanished": layer.vanished,
-                "lowest_sum": layer.sums[0],
-                "highest_sum": layer.sums[1],
-                "sum_bits": layer.sum_bits,
-            }
-        )
-    return summaries
+def _summarize(
+    before: SharedLayer | SharedLstm,
+    layer: IntegerLayer | IntegerLstm,
+    stored: StoredLayer,
+    division: Division,
+) -> dict[str, Any]:
+    """One layer, JSON-ready; of an LSTM, its gates."""
+    weights = int(np.count_nonzero(stored.codes))
+    parts = _parts(before)
+    return {
+        "name": layer.name,
+        "inputs": layer.inputs,
+        "outputs": stored.outputs,
+        "hidden": stored.cell.hidden if stored.cell else None,
+        "relu": stored.relu,
+        "weights": weights,
+        "density": weights / sum(part.codes.size for part in parts),
+        "distinct": max(len(part.values) for part in parts) - 1,
+        **_summarize_storage(division, weights),
+        "input_scale": stored.input_scale,
+        "weight_scale": stored.weight_scale,
+        "output_scale": stored.output_scale,
+        "multiplier": layer.multiplier,
+        "shift": layer.shift,
+        "weight_bits": layer.weight_bits,
+        "vanished": layer.vanished,
+        "lowest_sum": layer.sums[0],
+        "highest_sum": layer.sums[1],
+        "sum_bits": layer.sum_bits,
+    }
+
+
+def _summarize_storage(division: Division, weights: int) -> dict[str, Any]:
+    """What a layer takes on the array; where names are those of :func:`spec.image.inspect`, values
+    are, too."""
+    tiles, config = division.tiles, division.strips[0].config
+    entries = sum(len(tile.csc.code) for tile in tiles)
+    run_bits = division.run_bits
+    pointer_bits = division.pointer_words * config.pes * config.pointer_bits
+    return {
+        "entries": entries,
+        "pads": entries - weights,
+        "lone_pads": int(sum(tile.work.pads.sum() for tile in tiles)),
+        "passes": len(tiles),
+        "clusters": [division.clusters],
+        "run_bits": [run_bits],
+        "work_before": division.work_before,
+        "work_after": division.work_after,
+        "entry_bits_per_weight": entries * (config.code_bits + run_bits) / max(1, weights),
+        "pointer_bits_per_weight": pointer_bits / max(1, weights),
+    }

@@ -6,8 +6,9 @@ sums and biases then have the scale ``input_scale * weight_scale``.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -20,6 +21,11 @@ from sw.compile.share import SharedLayer
 COARSEST_MULTIPLIER = 2.0**-4
 """A requantization factor further off than this (and than its width makes it) is not taken: outputs
 that fitted in calibration would saturate."""
+
+EXACT_FLOAT = 1 << 53
+"""Up to here every integer is a float64."""
+
+Quantized = TypeVar("Quantized")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -69,6 +75,21 @@ class IntegerLayer:
         """Width of an accumulator that holds every sum."""
         return signed_bits(*self.sums)
 
+    @property
+    def codebooks(self) -> tuple[np.ndarray, ...]:
+        """Of the parts that its columns fall into: just one."""
+        return (self.codebook,)
+
+    @property
+    def starts(self) -> tuple[int, ...]:
+        """First column of each part."""
+        return (0,)
+
+    @property
+    def cell(self) -> None:
+        """The host computes nothing behind it."""
+        return
+
 
 def quantize_network(
     layers: Sequence[SharedLayer], ranges: Ranges, config: EieConfig, *, rescale: bool = True
@@ -114,18 +135,30 @@ def quantize_layer(
         If it does not fit; names the layer, the row, the bound and the width.
     """
     counts = count_codes(layer.codes, len(layer.values))
+
+    def attempt(bits: int) -> IntegerLayer:
+        return _quantize(layer, counts, input_scale, output_scale, config, act_range, bits)
+
+    return with_most_bits(layer.name, attempt, config, rescale)
+
+
+class MisfitError(Exception):
+    """Why a layer cannot have weights of some width; begins behind the layer's name."""
+
+
+def with_most_bits(
+    name: str, attempt: Callable[[int], Quantized], config: EieConfig, rescale: bool
+) -> Quantized:
+    """What ``attempt`` makes of a layer with weights of as many bits as fit, but not fewer than
+    ``code_bits``."""
     fewest = min(config.code_bits, config.weight_bits) if rescale else config.weight_bits
     for bits in range(config.weight_bits, fewest - 1, -1):
         try:
-            return _quantize(layer, counts, input_scale, output_scale, config, act_range, bits)
-        except _MisfitError as misfit:
+            return attempt(bits)
+        except MisfitError as misfit:
             reason = misfit
     advice = f"not even with weights of {fewest} bits" if rescale else "and rescaling is off"
-    raise UserError(f"layer {layer.name}{reason}, {advice}")
-
-
-class _MisfitError(Exception):
-    """Why a layer cannot have weights of some width; begins behind the layer's name."""
+    raise UserError(f"layer {name}{reason}, {advice}")
 
 
 def _quantize(
@@ -137,7 +170,7 @@ def _quantize(
     act_range: tuple[int, int],
     bits: int,
 ) -> IntegerLayer:
-    """Quantize with weights of ``bits`` bits, or raise :class:`_MisfitError`."""
+    """Quantize with weights of ``bits`` bits, or raise :class:`MisfitError`."""
     largest = float(np.abs(layer.values).max())
     # Without any weight the sums are biases: give them the output's scale.
     unit = largest / max(1, signed_bounds(bits)[1]) if largest else output_scale / input_scale
@@ -145,14 +178,13 @@ def _quantize(
     codebook[: len(layer.values)] = np.rint(layer.values / unit)
 
     sums = check_sums(counts, codebook, act_range, config)
-    bias = _quantize_bias(layer.bias, input_scale * unit, config)
-    multiplier, shift = _requantization(input_scale * unit / output_scale, config)
+    bias = quantize_bias(layer.bias, input_scale * unit, config)
+    multiplier, shift = requantization(input_scale * unit / output_scale, config)
 
-    kept = (codebook != 0).astype(np.uint8) * np.arange(config.codes, dtype=np.uint8)
-    lost = np.flatnonzero(kept[1 : len(layer.values)] == 0) + 1
+    codes, vanished = drop_vanished(layer.codes, counts, codebook)
     return IntegerLayer(
         name=layer.name,
-        codes=kept[layer.codes] if len(lost) else layer.codes,
+        codes=codes,
         codebook=codebook,
         bias=bias,
         multiplier=multiplier,
@@ -163,8 +195,17 @@ def _quantize(
         output_scale=input_scale * unit * math.ldexp(1.0, shift) / multiplier,
         weight_bits=bits,
         sums=sums,
-        vanished=int(counts[:, lost].sum()),
+        vanished=vanished,
     )
+
+
+def drop_vanished(
+    codes: np.ndarray, counts: np.ndarray, codebook: np.ndarray
+) -> tuple[np.ndarray, int]:
+    """Codes without those whose value was rounded to zero, and how many weights that takes."""
+    kept = (codebook != 0).astype(np.uint8) * np.arange(len(codebook), dtype=np.uint8)
+    lost = np.flatnonzero(kept[1 : counts.shape[1]] == 0) + 1
+    return kept[codes] if len(lost) else codes, int(counts[:, lost].sum())
 
 
 def count_codes(codes: np.ndarray, values: int) -> np.ndarray:
@@ -193,38 +234,38 @@ def check_sums(
     allowed = signed_bounds(config.acc_bits)
     for row in (int(np.argmax(highest)), int(np.argmin(lowest))):
         if lowest[row] < allowed[0] or highest[row] > allowed[1]:
-            raise _MisfitError(
+            raise MisfitError(
                 f", row {row}: its sum can reach {lowest[row]}...{highest[row]}, "
                 f"an accumulator of {config.acc_bits} bits holds {allowed[0]}...{allowed[1]}"
             )
     return min(lowest), max(highest)
 
 
-def _quantize_bias(bias: np.ndarray, scale: float, config: EieConfig) -> np.ndarray:
+def quantize_bias(bias: np.ndarray, scale: float, config: EieConfig) -> np.ndarray:
     """Biases as integers at the accumulator's scale."""
     low, high = signed_bounds(config.acc_bits)
     with np.errstate(over="ignore"):
         rounded = np.rint(bias / scale)
     row = int(np.argmax(np.abs(rounded)))
     if not low <= rounded[row] <= high:
-        raise _MisfitError(
+        raise MisfitError(
             f", row {row}: its bias becomes {rounded[row]:.3g}, "
             f"an accumulator of {config.acc_bits} bits holds {low}...{high}"
         )
     return rounded.astype(np.int64)
 
 
-def _requantization(ratio: float, config: EieConfig) -> tuple[int, int]:
+def requantization(ratio: float, config: EieConfig) -> tuple[int, int]:
     """Multiplier and shift for a real factor."""
     try:
         multiplier, shift = choose_multiplier(
             ratio, multiplier_bits=config.multiplier_bits, shift_max=config.shift_max
         )
     except UserError as error:
-        raise _MisfitError(f": {error}") from None
+        raise MisfitError(f": {error}") from None
     off = abs(math.ldexp(multiplier, -shift) / ratio - 1)
     if off > max(COARSEST_MULTIPLIER, 2.0**-config.multiplier_bits):
-        raise _MisfitError(
+        raise MisfitError(
             f": a shift of {config.shift_bits} bits is too short, "
             f"the requantization factor {ratio:.3g} would be off by {off:.0%}"
         )

@@ -4,12 +4,13 @@ The compiler does not change weights to make them fit a codebook: that is compre
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from spec.eie.config import EieConfig
 from spec.errors import UserError
-from sw.compile.network import FloatLayer
+from sw.compile.network import FloatLayer, FloatLstm
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,8 +32,36 @@ class SharedLayer:
     relu: bool
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SharedLstm:
+    """An LSTM with the weights of its input and those of its state h each in a codebook.
+
+    Attributes
+    ----------
+    x, h : SharedLayer
+        Codes of shape (4 * hidden, inputs) and (4 * hidden, hidden); the bias of both stands with
+        ``x``.
+    returns : "sequence" or "last"
+    """
+
+    name: str
+    x: SharedLayer
+    h: SharedLayer
+    returns: Literal["sequence", "last"]
+
+    def as_float(self) -> FloatLstm:
+        """The LSTM that these weights stand for."""
+        return FloatLstm(
+            name=self.name,
+            weight_ih=self.x.values[self.x.codes],
+            weight_hh=self.h.values[self.h.codes],
+            bias=self.x.bias,
+            returns=self.returns,
+        )
+
+
 def recover(layer: FloatLayer, config: EieConfig) -> SharedLayer:
-    """Recover the codebook of a layer whose weights were shared.
+    """Recover the codebook of a fully connected layer whose weights were shared.
 
     Raises
     ------
@@ -53,6 +82,23 @@ def recover(layer: FloatLayer, config: EieConfig) -> SharedLayer:
         bias=layer.bias,
         relu=layer.relu,
     )
+
+
+def recover_lstm(layer: FloatLstm, config: EieConfig) -> SharedLstm:
+    """Recover both codebooks of an LSTM; see :func:`recover`."""
+    x, h = (
+        recover(
+            FloatLayer(
+                name=f"{layer.name}.{part}", weight=weight, bias=bias, relu=False, folded=folded
+            ),
+            config,
+        )
+        for part, weight, bias, folded in (
+            ("weight_ih", layer.weight_ih, layer.bias, layer.folded),
+            ("weight_hh", layer.weight_hh, np.zeros_like(layer.bias), ()),
+        )
+    )
+    return SharedLstm(name=layer.name, x=x, h=h, returns=layer.returns)
 
 
 def _too_many(layer: FloatLayer, count: int, config: EieConfig) -> str:

@@ -1,185 +1,167 @@
-"""Tiling: layers larger than a memory become several passes, and passes are gathered into segments.
+"""Tiling: a network becomes the tiles of runs and segments, its rows in an order that suits PEs.
 
-A layer is cut into *strips* of outputs; each strip is encoded on its own, and cut into tiles of
-inputs. The tiles of a strip follow each other and add to the same accumulators; the last one
-drains. Tiles begin at multiples of the number of PEs: their first row and column belong to PE 0.
+Between layers the vectors are in the array's order, so that the order of a layer's rows is that of
+the next layer's columns. Only the network's last output has to be put in place again.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 
 from spec.eie.config import EieConfig
-from spec.eie.csc import Csc, encode
 from spec.errors import UserError
-from sw.compile.quantize import IntegerLayer
+from sw.compile.divide import Division, Sparse, check_clusters, divide_layer
+from sw.compile.gates import StoredLayer
+from sw.compile.gather import Runs, gather
+from sw.compile.strip import Room
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Strip:
-    """All inputs of some outputs of a layer, in stored form."""
+class Tiling:
+    """What a network was divided into.
 
-    layer: int
-    first_output: int
-    csc: Csc
-
-    @property
-    def outputs(self) -> int:
-        return self.csc.rows
-
-    @property
-    def rows(self) -> int:
-        """Rows per PE."""
-        return self.csc.local_rows
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Tile:
-    """Some inputs of a strip: what one pass works on."""
-
-    strip: Strip
-    first_input: int
-    inputs: int
-
-    @property
-    def layer(self) -> int:
-        return self.strip.layer
-
-    @property
-    def drains(self) -> bool:
-        return self.first_input + self.inputs == self.strip.csc.columns
-
-    @property
-    def pointers(self) -> np.ndarray:
-        """Where columns begin among the PE's entries of the whole strip; (pes, inputs + 1)."""
-        return self.strip.csc.pointers[:, self.first_input : self.first_input + self.inputs + 1]
-
-    @property
-    def entries(self) -> np.ndarray:
-        """Entries in each PE, pads included."""
-        return self.pointers[:, -1] - self.pointers[:, 0]
-
-
-def tile_network(layers: Sequence[IntegerLayer], config: EieConfig) -> list[list[Tile]]:
-    """The tiles of each segment, in order of execution.
-
-    A segment takes further tiles as long as they fit. The next layer joins only as a whole, behind
-    a layer whose outputs all lie in the activation store; else the host hands its input over.
+    Attributes
+    ----------
+    divisions : tuple of Division, one per layer
+    segments : list of list of list of Tile
+        The tiles of each run of each segment, in order of execution.
     """
-    segments: list[list[Tile]] = []
-    current: list[Tile] = []
-    for number, layer in enumerate(layers):
-        tiles = tile_layer(layer, number, config)
-        if current and _complete(current) and fits([*current, *tiles], config):
-            current += tiles
-            continue
-        if current:
-            segments.append(current)
-        current = []
-        for tile in tiles:
-            if current and not fits([*current, tile], config):
-                segments.append(current)
-                current = []
-            current.append(tile)
-    return [*segments, current]
+
+    divisions: tuple[Division, ...]
+    segments: list[Runs]
+
+    @property
+    def orders(self) -> tuple[np.ndarray, ...]:
+        """See :class:`spec.eie.program.Program`: empty where all outputs are in place."""
+        orders = [division.order for division in self.divisions]
+        moved = [(order != np.arange(len(order))).any() for order in orders]
+        none = np.zeros(0, np.int64)
+        return tuple(
+            order if m else none for order, m in zip(orders, moved, strict=True) if any(moved)
+        )
 
 
-def _complete(tiles: Sequence[Tile]) -> bool:
-    """Whether a segment that ends with a layer computes all of its outputs."""
-    first = next(tile for tile in tiles if tile.layer == tiles[-1].layer and tile.drains)
-    return first.strip.first_output == 0
+def tile_network(
+    layers: Sequence[StoredLayer],
+    config: EieConfig,
+    *,
+    activity: Sequence[np.ndarray] | None = None,
+    balance: bool = True,
+    clusters: int | None = None,
+) -> Tiling:
+    """Divide every layer, and gather the tiles; :func:`sw.compile.pack.pack_network` packs them.
 
+    If the network takes several segments, and the array is double-buffered, each gets half of the
+    memories, so that it can be loaded behind the one before.
 
-def fits(tiles: Sequence[Tile], config: EieConfig) -> bool:
-    """Whether one segment can hold these consecutive tiles."""
-    return all(need <= getattr(config, memory) for memory, need in needs(tiles, config).items())
-
-
-def needs(tiles: Sequence[Tile], config: EieConfig) -> dict[str, int]:
-    """What a segment of these tiles takes, by the configuration's field that limits it."""
-    fed_rows = -(-fed(tiles)[1] // config.pes)
-    drained: dict[int, int] = {}
-    for tile in tiles:
-        if tile.drains:
-            drained[tile.layer] = drained.get(tile.layer, 0) + tile.strip.rows
-    return {
-        "columns": sum(tile.inputs + 1 for tile in tiles),
-        "entries": int(np.sum([tile.entries for tile in tiles], axis=0).max()),
-        "biases": sum(drained.values()),
-        "act_rows": max([fed_rows, *drained.values()]),
-        "layers": len(tiles),
-        "codebooks": len({tile.layer for tile in tiles}),
-    }
-
-
-def fed(tiles: Sequence[Tile]) -> tuple[int, int]:
-    """First and count of the inputs that the host writes before the segment runs."""
-    spans = [(t.first_input, t.first_input + t.inputs) for t in tiles if t.layer == tiles[0].layer]
-    first, end = min(first for first, _ in spans), max(end for _, end in spans)
-    return first, end - first
-
-
-def tile_layer(layer: IntegerLayer, number: int, config: EieConfig) -> list[Tile]:
-    """Cut a layer into as few tiles as fit one by one, in order of execution.
+    Parameters
+    ----------
+    activity : bool, shape (samples, inputs) of each layer
+        Which of a layer's inputs were not zero in calibration. Without it, all of them count.
+    balance : bool
+        Let rows change places for the sake of even work; else they stay interleaved plainly.
+    clusters : int or None
+        Clusters of every pass; None chooses for each layer.
 
     Raises
     ------
     UserError
-        If even the smallest tile is larger than a memory.
+        If the array does not divide into so many clusters, or the smallest tile of a layer is
+        larger than a memory.
     """
-    narrowest = min(config.pes, layer.inputs)
-    if narrowest >= config.columns:
-        raise UserError(
-            f"layer {layer.name} cannot be tiled: {narrowest} columns, the fewest in a tile on "
-            f"{config.pes} PEs, need a pointer each and one more, "
-            f"the pointer memory holds {config.columns} (columns)"
-        )
-    rows = -(-layer.outputs // config.pes)
-    strips = -(-rows // min(config.rows, config.act_rows, config.biases))
-    while True:
-        height = -(-rows // strips)
-        try:
-            return [
-                tile
-                for strip in _strips(layer, number, height * config.pes, config)
-                for tile in _cut(strip, config)
-            ]
-        except _TooManyEntriesError as dense:
-            if height == 1:
-                raise UserError(f"layer {layer.name} cannot be tiled: {dense}") from None
-        strips = -(-rows // (height // 2))
+    check_clusters(clusters, config)
+    tiler = _Tiler(layers, config, activity, balance)
+    room = Room.of(config)
+    whole = tiler.tile(room, clusters)
+    if len(whole.segments) == 1 or not config.double_buffer or min(astuple(room.half())) == 0:
+        return whole
+    try:
+        return tiler.tile(room.half(), clusters)
+    except UserError:
+        return whole
 
 
-class _TooManyEntriesError(Exception):
-    """The narrowest tile of a strip overfills the matrix memory of a PE; a lower strip may not."""
+@dataclass(frozen=True)
+class _Tiler:
+    """A network, to be tiled for as much room as there is; see :func:`tile_network`."""
 
+    layers: Sequence[StoredLayer]
+    config: EieConfig
+    activity: Sequence[np.ndarray] | None
+    balance: bool
 
-def _strips(layer: IntegerLayer, number: int, outputs: int, config: EieConfig) -> Iterator[Strip]:
-    for first in range(0, layer.outputs, outputs):
-        csc = encode(layer.codes[first : first + outputs], config.pes, config.run_bits)
-        yield Strip(layer=number, first_output=first, csc=csc)
+    def tile(self, room: Room, clusters: int | None) -> Tiling:
+        """Divide every layer as suits it best.
 
+        Where that leaves too many pointers for one segment, the layers that have most get more
+        clusters, as long as this saves a segment.
+        """
+        best = tiling = self._divide([clusters] * len(self.layers), room)
+        while clusters is None and _needs_pointers(tiling, room):
+            more = _divide_widest(tiling, room, self.config)
+            if more is None:
+                break
+            try:
+                tiling = self._divide(more, room)
+            except UserError:
+                break
+            best = min(best, tiling, key=lambda one: len(one.segments))
+        return best
 
-def _cut(strip: Strip, config: EieConfig) -> list[Tile]:
-    """Cut a strip, each tile as wide as pointers, activations and entries allow."""
-    inputs, pes = strip.csc.columns, config.pes
-    bounds = np.append(np.arange(0, inputs, pes), inputs)
-    entries = strip.csc.pointers[:, bounds]
-    widest = min(config.columns - 1, config.acts)
-    tiles, at = [], 0
-    while at < len(bounds) - 1:
-        wide = int(np.searchsorted(bounds, bounds[at] + widest, "right")) - 1
-        filled = (entries[:, at : wide + 1] - entries[:, at : at + 1]).max(axis=0)
-        end = at + int(np.searchsorted(filled, config.entries, "right")) - 1
-        if end == at:
-            pe = int(np.argmax(entries[:, at + 1] - entries[:, at]))
-            raise _TooManyEntriesError(
-                f"columns {bounds[at]}...{bounds[at + 1] - 1} of outputs {strip.first_output}..."
-                f"{strip.first_output + strip.outputs - 1} take {filled[1]} entries in PE {pe}, "
-                f"its matrix memory holds {config.entries} (entries)"
+    def _divide(self, clusters: Sequence[int | None], room: Room) -> Tiling:
+        """Divide one layer after another: columns stand as the rows of the layer in front."""
+        divisions: list[Division] = []
+        for number, layer in enumerate(self.layers):
+            codes = layer.codes
+            live = self.activity[number] if self.activity is not None else None
+            if divisions and self.balance and self.layers[number - 1].cell is None:
+                order = divisions[-1].order
+                codes = _reorder(codes, order)
+                live = _reorder(live, order) if live is not None else None
+            sparse = Sparse(
+                number=number,
+                name=layer.name,
+                codes=codes,
+                activity=live,
+                starts=layer.starts,
+                host_follows=layer.cell is not None,
             )
-        first = int(bounds[at])
-        tiles.append(Tile(strip=strip, first_input=first, inputs=int(bounds[end]) - first))
-        at = end
-    return tiles
+            divisions.append(
+                divide_layer(
+                    sparse, self.config, room, balance=self.balance, clusters=clusters[number]
+                )
+            )
+        segments = gather([division.tiles for division in divisions], room)
+        return Tiling(divisions=tuple(divisions), segments=segments)
+
+
+def _reorder(matrix: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Put the first columns in order; the state h, behind the inputs of an LSTM, stays."""
+    columns = np.concatenate([order, np.arange(len(order), matrix.shape[1])])
+    return matrix.take(columns, axis=1)
+
+
+def _needs_pointers(tiling: Tiling, room: Room) -> bool:
+    """Whether fewer pointers might save a segment."""
+    unlimited = replace(room, columns=sum(division.pointer_words for division in tiling.divisions))
+    fewest = gather([division.tiles for division in tiling.divisions], unlimited)
+    return len(fewest) < len(tiling.segments)
+
+
+def _divide_widest(tiling: Tiling, room: Room, config: EieConfig) -> list[int | None] | None:
+    """The clusters of every layer, but twice as many for the one with most pointers; None if no
+    layer takes more."""
+    clusters: list[int | None] = [division.clusters for division in tiling.divisions]
+    dividable = [
+        (division.pointer_words, -number)
+        for number, division in enumerate(tiling.divisions)
+        # With too few accumulators it would be cut into more strips, each with pointers of its own.
+        if division.clusters < config.clusters
+        and 2 * division.strips[0].csc.local_rows <= room.rows
+    ]
+    if not dividable:
+        return None
+    widest = -max(dividable)[1]
+    clusters[widest] = 2 * tiling.divisions[widest].clusters
+    return clusters

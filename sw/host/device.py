@@ -36,11 +36,14 @@ class Device(Protocol):
         What users and reports call it.
     tools : dict
         Name and version of every tool that takes part.
+    paced : bool
+        Its counter ``hidden`` is exact, see :attr:`sw.host.port.Port.paced`.
     """
 
     config: EieConfig
     name: str
     tools: dict[str, str]
+    paced: bool
 
     def load(self, image: Program) -> None:
         """Take an image; one for another configuration raises :class:`UserError`."""
@@ -51,7 +54,8 @@ class Device(Protocol):
         ...
 
     def counters(self) -> list[PassCounts]:
-        """Counters of the last run: one item per pass, in order of execution."""
+        """Counters of the last run: one item per pass, in order of execution; ``config.lanes``
+        images have one time together."""
         ...
 
     def close(self) -> None:
@@ -62,17 +66,24 @@ class Device(Protocol):
 class BaseDevice(ABC):
     """What all devices share: refusing what they cannot run, and keeping the last counts.
 
+    What the last run left in the memories is not loaded again by the next one. Loading an image,
+    even the same once more, and an error within a run forget it.
+
     Parameters
     ----------
     config : EieConfig
     name : str
     tools : dict
+    paced : bool
     """
 
-    def __init__(self, config: EieConfig, name: str, tools: dict[str, str]) -> None:
+    def __init__(
+        self, config: EieConfig, name: str, tools: dict[str, str], *, paced: bool = True
+    ) -> None:
         self.config = config
         self.name = name
         self.tools = tools
+        self.paced = paced
         self._program: Program | None = None
         self._counts: list[PassCounts] | None = None
 

@@ -20,14 +20,18 @@ class GoldenDevice(BaseDevice):
         self._model: GoldenModel | None = None
 
     def _take(self, image: Program) -> None:
-        if self._model is not None and self._model.program is image:
-            return
-        model = GoldenModel(image)
-        _ = model.decoded  # refuses here, not in the first run, what no array could run
-        self._model = model
+        if self._model is None or self._model.program is not image:
+            model = GoldenModel(image)
+            _ = model.decoded  # refuses here, not in the first run, what no array could run
+            self._model = model
+        self._model.resident = None
 
     def _execute(
         self, image: Program, batch: np.ndarray, tick: Tick
     ) -> tuple[np.ndarray, list[PassCounts]]:
         model = self._model or GoldenModel(image)
-        return model.run(batch, tick)
+        try:
+            return model.run(batch, tick)
+        except BaseException:
+            model.resident = None
+            raise

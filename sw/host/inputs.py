@@ -25,7 +25,7 @@ def read_batch(
 
     Returns
     -------
-    int64, shape (images, inputs)
+    int64, shape (images, inputs), or (images, steps, inputs) of sequences
 
     Raises
     ------
@@ -36,7 +36,7 @@ def read_batch(
         raise UserError(f"a limit of {limit} images leaves nothing to run")
     array = read_array(path)
     try:
-        batch = flatten(array, program.inputs)[:limit]
+        batch = flatten(array, program.inputs, sequences=program.per_step > 0)[:limit]
         if not (np.issubdtype(batch.dtype, np.integer) if raw else is_real(batch.dtype)):
             raise UserError(_type_advice(batch.dtype, raw))
         return check_batch(program, batch if raw else quantize_input(program, batch))
@@ -44,14 +44,21 @@ def read_batch(
         raise UserError(f"{path}: {error}") from None
 
 
-def flatten(array: np.ndarray, inputs: int) -> np.ndarray:
-    """Images as vectors: shape (images, ...) becomes (images, inputs); one vector is one image."""
-    flat = array.reshape(1, -1) if array.ndim == 1 else array
-    if flat.ndim and len(flat):
-        flat = flat.reshape(len(flat), -1)
-    if flat.ndim != 2 or flat.shape[1] != inputs:
+def flatten(array: np.ndarray, inputs: int, *, sequences: bool = False) -> np.ndarray:
+    """Images as vectors: shape (images, ...) becomes (images, inputs); one vector is one image.
+
+    With ``sequences``, (images, steps, ...) becomes (images, steps, inputs), and one sequence of
+    vectors is one image.
+    """
+    outer = 2 if sequences else 1
+    flat = array[None] if array.ndim == outer else array
+    if flat.ndim > outer and flat.size:
+        flat = flat.reshape(*flat.shape[:outer], -1)
+    if flat.ndim != outer + 1 or flat.shape[-1] != inputs or 0 in flat.shape[1:]:
+        dimensions = "(images, steps, ...)" if sequences else "(images, ...)"
+        each = "step" if sequences else "image"
         raise UserError(
-            f"its shape is {array.shape}, must be (images, ...) with {inputs} values for each image"
+            f"its shape is {array.shape}, must be {dimensions} with {inputs} values for each {each}"
         )
     if len(flat) == 0:
         raise UserError("holds no image")

@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from spec.eie.config import EieConfig
-from spec.eie.iomap import MEMORY_BITS
+from spec.eie.iomap import MEMORY_BITS, read_fields
 from spec.errors import Failure, UserError
 
 Words = np.ndarray | int
@@ -46,10 +46,14 @@ class Port(Protocol):
     config : EieConfig
     tools : dict
         Name and version of every tool that takes part, for reports.
+    paced : bool
+        Writes during a run are offered in every cycle, from its first on, so that the array's
+        counter ``hidden`` is exact.
     """
 
     config: EieConfig
     tools: dict[str, str]
+    paced: bool
 
     def reset(self) -> None:
         """Reset the array, and wait until it is in I/O mode. Memories keep their words."""
@@ -63,15 +67,22 @@ class Port(Protocol):
         """Read words, as uint64 of the shape that ``pe`` and ``address`` broadcast to."""
         ...
 
-    def run(self, max_cycles: int) -> tuple[int, int]:
+    def run(self, max_cycles: int, ahead: np.ndarray | None = None) -> tuple[int, int]:
         """Pulse ``start``, wait until the array is not busy: cycles it was, and its error code.
 
         A start that the array refuses takes 0 cycles.
 
+        Parameters
+        ----------
+        max_cycles : int
+        ahead : uint64, shape (n, 2)
+            Writes as :func:`spec.eie.iomap.pack_writes` makes them, sent meanwhile, the first in
+            the first cycle of the run; what is left at its end is sent before this returns.
+
         Raises
         ------
         StillBusyError
-            The array is busy after ``max_cycles``.
+            The array is busy after ``max_cycles``. Writes that it has not taken are dropped.
         """
         ...
 
@@ -115,3 +126,19 @@ def check_cycles(max_cycles: int) -> None:
         raise UserError(f"max_cycles must be an integer, not {type(max_cycles).__name__}")
     if max_cycles < 1:
         raise UserError(f"max_cycles = {max_cycles}, must be at least 1")
+
+
+def check_ahead(config: EieConfig, ahead: np.ndarray | None) -> np.ndarray:
+    """The writes to send during a run, none if not given; refuses what are no packed writes."""
+    if ahead is None:
+        return np.zeros((0, 2), np.uint64)
+    if ahead.dtype != np.uint64 or ahead.ndim != 2 or ahead.shape[1] != 2:
+        raise UserError(
+            f"writes ahead are {ahead.dtype} of shape {ahead.shape}, must be uint64 of shape (n, 2)"
+        )
+    bits = sum(read_fields(config).values())
+    if len(ahead) and int(ahead[:, 1].max()) >> bits:
+        raise UserError(
+            f"a write ahead is addressed to {int(ahead[:, 1].max())}, there are {bits} bits"
+        )
+    return ahead

@@ -13,6 +13,9 @@ from sw.host.device import Tick
 PATIENCE_SECONDS = 1.5
 """Nothing is shown before."""
 
+REFRESH_SECONDS = 1.0
+"""Between two looks at the time, on a terminal."""
+
 LINE_SECONDS = 10.0
 """Between two lines, where there is no terminal."""
 
@@ -44,7 +47,7 @@ def progress(label: str, total: int | None = None, unit: str = "image") -> Itera
                 bar.refresh()
             else:
                 print(bar, file=sys.stderr, flush=True)
-            wait = 1.0 if terminal else LINE_SECONDS
+            wait = REFRESH_SECONDS if terminal else LINE_SECONDS
 
     thread = threading.Thread(target=keep_moving, daemon=True)
     thread.start()

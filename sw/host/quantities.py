@@ -32,6 +32,12 @@ def quantize_input(program: Program, real: np.ndarray) -> np.ndarray:
     return quantize(real, program.layers[0].input_scale, program.config.act_bits)
 
 
+def output_scale(program: Program) -> float:
+    """``real = integer * scale`` for the network's outputs, which may be the state of an LSTM."""
+    last = program.layers[-1]
+    return last.cell.hidden_scale if last.cell else last.output_scale
+
+
 def dequantize_output(program: Program, integers: np.ndarray) -> np.ndarray:
-    """Real outputs: the integers times the last layer's scale. float64, same shape."""
-    return np.asarray(integers, np.float64) * program.layers[-1].output_scale
+    """Real outputs: the integers times their scale. float64, same shape."""
+    return np.asarray(integers, np.float64) * output_scale(program)

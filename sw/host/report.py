@@ -1,30 +1,43 @@
 """The report of a run: what was computed, how long it took, and where the time went.
 
 :func:`make_report` gives one JSON-ready dictionary with these keys, which stay as they are. Counts
-are totals over the batch unless their name says ``per_image``.
+are totals over the batch unless their name says ``per_image`` or ``per_time``: ``lanes`` images
+have one time together.
 
-``device``, ``config_digest``, ``pes``, ``images``
-    What ran, for which configuration, and on how many images.
+``device``, ``config_digest``, ``pes``, ``lanes``, ``images``, ``times``
+    What ran, for which configuration, and on how many images; ``times`` is
+    ``ceil(images / lanes)``. An image may be a sequence of several steps.
 ``layers``
     A list in order of the network; each has ``name``, ``inputs``, ``outputs``, ``passes`` (tiles
     that it was cut into) and the following.
-``macs``, ``cycles``, ``cycles_per_image``, ``utilization``
-    Useful multiply-accumulates (one for each non-zero weight that met a non-zero activation), the
-    cycles that they took, and ``macs / (pes * cycles)``.
+``cycles``, ``cycles_per_time``, ``cycles_per_image``
+    Of computing; what is not hidden of ``loading`` comes on top.
+``macs``, ``utilization``
+    Useful multiply-accumulates (one for each non-zero weight that met a non-zero activation), and
+    ``macs / (pes * lanes * cycles)``.
+``busy``, ``gated``, ``occupancy``
+    PE-cycles in which a weight was at work; the lanes that it found a zero in meanwhile, so that
+    ``macs = busy * lanes - gated``; and ``busy / (pes * cycles)``.
 ``lost``
-    The other PE-cycles by cause, under the names of :data:`spec.eie.counters.LOST`; ``macs`` and
+    The other PE-cycles by cause, under the names of :data:`spec.eie.counters.LOST`; ``busy`` and
     all causes add up to ``pes * cycles``.
 ``stalls``, ``most_blocking_pe``
     Cycles in which a broadcast waited for a full queue, and the PE whose queue it was most often
     (null if it never waited).
-``macs`` ... ``most_blocking_pe``
+``lines``
+    Lines that all PEs read.
+``loading``
+    ``words`` that the host wrote for these runs, a cycle each: those ``hidden`` behind the runs
+    before, and those ``exposed``. A run's words belong to the layer of its first pass.
+``cycles`` ... ``loading``
     The same once more at the top, over the whole network.
 ``counters``
     A list with one item per pass in order of execution: ``segment``, ``layer`` (its name), all of
     :data:`spec.eie.counters.ARRAY_COUNTERS`, ``pes`` (all of :data:`spec.eie.counters.PE_COUNTERS`,
     summed over the PEs) and ``most_blocking_pe``.
 ``outputs``, ``output_scale``
-    Integers, one list per image; ``real = integer * output_scale``.
+    Integers, one list per image (for a sequence whose every step is wanted, one per image and
+    step); ``real = integer * output_scale``.
 ``tools``
     Name and version of every tool that took part.
 
@@ -32,6 +45,7 @@ With ``--compare``, ``sim.run`` adds ``compare``: the other ``device``, whether 
 and the first ``difference``.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -39,8 +53,10 @@ import numpy as np
 from spec.eie.counters import ARRAY_COUNTERS, LOST, PE_COUNTERS
 from spec.eie.cycles import PassCounts
 from spec.eie.program import Program
+from spec.eie.vectors import order_of_runs
 from spec.errors import UserError
 from sw.host.device import Device
+from sw.host.quantities import output_scale
 
 
 def make_report(
@@ -50,31 +66,61 @@ def make_report(
     steps = list(program.passes())
     if len(steps) != len(counts):
         raise UserError(f"the program has {len(steps)} passes, the counters are of {len(counts)}")
-    images, pes = len(outputs), program.config.pes
+    images = len(outputs)
+    times = -(-images // program.config.lanes)
+    exposed = _exposed(program, counts, times)
     layers = []
     for index, layer in enumerate(program.layers):
-        own = [one for (_, _, step), one in zip(steps, counts, strict=True) if step.layer == index]
+        own = [number for number, (_, _, step) in enumerate(steps) if step.layer == index]
         size = {"inputs": layer.inputs, "outputs": layer.outputs, "passes": len(own)}
-        layers.append({"name": layer.name} | size | _account(own, images, pes))
+        account = _account(program, [counts[number] for number in own], exposed[own], images)
+        layers.append({"name": layer.name} | size | account)
     return {
         "device": device.name,
         "config_digest": program.config.digest,
-        "pes": pes,
+        "pes": program.config.pes,
+        "lanes": program.config.lanes,
         "images": images,
+        "times": times,
         "layers": layers,
-        **_account(counts, images, pes),
+        **_account(program, counts, exposed, images),
         "counters": [
             {"segment": segment, "layer": program.layers[step.layer].name} | _sums(one)
             for (segment, _, step), one in zip(steps, counts, strict=True)
         ],
         "outputs": outputs.tolist(),
-        "output_scale": program.layers[-1].output_scale,
+        "output_scale": output_scale(program),
         "tools": dict(device.tools),
     }
 
 
-def _account(counts: Sequence[PassCounts], images: int, pes: int) -> dict:
+def _exposed(program: Program, counts: Sequence[PassCounts], groups: int) -> np.ndarray:
+    """Words of each pass that were not written behind the run before. int64, shape (passes,)."""
+    exposed = np.array([one.of("loads").sum() for one in counts], np.int64)
+    steps = len(counts[0].array) // groups if groups else 1
+    spans, first = {}, 0
+    for _, run in program.runs():
+        spans[id(run)] = slice(first, first + len(run.passes))
+        first += len(run.passes)
+    # All runs behind each other. Nothing is before the first.
+    hidden = {
+        key: np.sum([one.of("hidden") for one in counts[span]], axis=0)
+        for key, span in spans.items()
+    }
+    ran: Counter[int] = Counter()
+    before = 0
+    for _, run in order_of_runs(program, steps) * groups:
+        exposed[spans[id(run)].start] -= before
+        before = hidden[id(run)][ran[id(run)]]
+        ran[id(run)] += 1
+    return exposed
+
+
+def _account(
+    program: Program, counts: Sequence[PassCounts], exposed: np.ndarray, images: int
+) -> dict:
     """Work, time and losses of some passes together."""
+    pes, lanes = program.config.pes, program.config.lanes
     in_array: dict[str, int] = dict.fromkeys(ARRAY_COUNTERS, 0)
     in_pes = np.zeros((pes, len(PE_COUNTERS)), np.int64)
     for one in counts:
@@ -82,16 +128,24 @@ def _account(counts: Sequence[PassCounts], images: int, pes: int) -> dict:
             in_array[name] += value
         in_pes += one.pe.sum(axis=0)
     in_pe = dict(zip(PE_COUNTERS, in_pes.sum(axis=0).tolist(), strict=True))
-    cycles, macs = in_array["cycles"], in_pe["busy"]
+    cycles, busy, words = in_array["cycles"], in_pe["busy"], in_array["loads"]
+    macs = busy * lanes - in_pe["gated"]
+    apart = int(exposed.sum())
     return {
-        "macs": macs,
         "cycles": cycles,
+        "cycles_per_time": cycles / -(-images // lanes) if images else 0.0,
         "cycles_per_image": cycles / images if images else 0.0,
-        "utilization": macs / (pes * cycles) if cycles else 0.0,
+        "macs": macs,
+        "utilization": macs / (pes * lanes * cycles) if cycles else 0.0,
+        "busy": busy,
+        "gated": in_pe["gated"],
+        "occupancy": busy / (pes * cycles) if cycles else 0.0,
         # A cause counted by central control costs every PE a cycle.
         "lost": {name: in_pe[name] if name in in_pe else pes * in_array[name] for name in LOST},
         "stalls": in_array["stalls"],
         "most_blocking_pe": _most_blocking(in_pes),
+        "lines": in_pe["lines"],
+        "loading": {"words": words, "hidden": words - apart, "exposed": apart},
     }
 
 
@@ -118,16 +172,18 @@ def table(report: dict, *, shown: int = 4) -> str:
     if len(rows) > 1:
         rows.append(_row({"name": "all", **report}, report))
     widths = [max(len(line[at]) for line in [heads, *rows]) for at in range(len(heads))]
+    lanes = f" of {report['lanes']} lanes" if report["lanes"] > 1 else ""
     lines = [
-        f"{report['device']}, {report['pes']} PEs, configuration {report['config_digest']}, "
-        f"{report['images']} image(s)",
+        f"{report['device']}, {report['pes']} PEs{lanes}, "
+        f"configuration {report['config_digest']}, {report['images']} image(s)",
         "",
     ]
     for line in [heads, *rows]:
         cells = [line[0].ljust(widths[0])]
         cells += [cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)]
         lines.append("  ".join(cells))
-    lines += ["", _stalls(report), "", *_outputs(report, shown)]
+    lines += ["", _stalls(report), _loading(report), *_gated(report)]
+    lines += ["", *_outputs(report, shown)]
     return "\n".join(lines)
 
 
@@ -155,13 +211,38 @@ def _stalls(report: dict) -> str:
     )
 
 
+def _loading(report: dict) -> str:
+    """What the host wrote, and how much of that took time of its own."""
+    loading = report["loading"]
+    if not loading["hidden"]:
+        return f"loading takes {loading['words']} cycles more, a word in each"
+    return (
+        f"loading takes {loading['exposed']} cycles more, a word in each; "
+        f"{loading['hidden']} words were hidden behind runs"
+    )
+
+
+def _gated(report: dict) -> list[str]:
+    """With several lanes: how many of them had nothing to multiply."""
+    if report["lanes"] == 1:
+        return []
+    slots = max(1, report["busy"] * report["lanes"])
+    return [
+        f"a weight was at work in {report['occupancy']:.1%} of all PE-cycles, "
+        f"with zeros in {report['gated'] / slots:.1%} of its lanes"
+    ]
+
+
 def _outputs(report: dict, shown: int) -> list[str]:
     """The first outputs of the first images, and which output is largest."""
     lines = []
     for image, outputs in enumerate(report["outputs"][:shown]):
-        first = " ".join(str(value) for value in outputs[:10])
-        more = " ..." if len(outputs) > 10 else ""
-        lines.append(f"image {image}: largest output {int(np.argmax(outputs))} of [{first}{more}]")
+        every_step = isinstance(outputs[0], list)
+        last = outputs[-1] if every_step else outputs
+        first = " ".join(str(value) for value in last[:10])
+        more = " ..." if len(last) > 10 else ""
+        place = f"image {image}, last step" if every_step else f"image {image}"
+        lines.append(f"{place}: largest output {int(np.argmax(last))} of [{first}{more}]")
     if len(report["outputs"]) > shown:
         lines.append(f"... and {len(report['outputs']) - shown} more images")
     return lines

@@ -6,7 +6,6 @@ the simulation; one ends with the clock edge at which everything is sampled.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from operator import attrgetter
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -219,6 +218,13 @@ def simulate(
     return results
 
 
+def port_at(dut: Any, path: str) -> Any:
+    """A port, or a part of one, by its path; numbers in it are places in arrays."""
+    for name in path.split("."):
+        dut = dut[int(name)] if name.isdigit() else getattr(dut, name)
+    return dut
+
+
 def play(
     dut: wiring.Component, steps: Sequence[dict[str, Any]], outputs: Sequence[str], *, tail: int = 0
 ) -> list[tuple]:
@@ -227,7 +233,8 @@ def play(
     Parameters
     ----------
     steps : sequence of dict
-        What changes in a cycle: path of an input, such as ``"i.payload.row"``, to its value.
+        What changes in a cycle: path of an input, such as ``"i.payload.row"`` or ``"i.3"`` (of an
+        array), to its value.
     outputs : sequence of str
         Paths of ports to sample; combinational ones answer to the same cycle's inputs.
     tail : int
@@ -236,11 +243,11 @@ def play(
 
     async def testbench(ctx: Context) -> list[tuple]:
         sampled = []
-        tick = ctx.tick().sample(*(attrgetter(path)(dut) for path in outputs))
+        tick = ctx.tick().sample(*(port_at(dut, path) for path in outputs))
         for step in [*steps, *[{}] * tail]:
             for path, value in step.items():
                 is_numpy = isinstance(value, np.generic)
-                ctx.set(attrgetter(path)(dut), value.item() if is_numpy else value)
+                ctx.set(port_at(dut, path), value.item() if is_numpy else value)
             _, _, *values = await tick
             sampled.append(tuple(plain(value) for value in values))
         return sampled

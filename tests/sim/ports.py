@@ -10,7 +10,7 @@ from sim.pysim import PysimPort
 from spec.eie.config import preset
 from tests.sim.toy_machine import ToyMachine
 
-CONFIG = preset("tiny", pes=3)
+CONFIG = preset("tiny", pes=3, clusters=1)
 EXECUTORS: dict[str, Callable] = {"pysim": PysimPort, "native": NativePort, "cocotb": CocotbPort}
 TIERS = {
     "pysim": pytest.mark.flow,

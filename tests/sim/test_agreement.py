@@ -5,45 +5,69 @@ import pytest
 
 from sim.devices import open_device
 from spec.eie.config import EieConfig, preset
-from spec.eie.counters import ARRAY_COUNTERS, PE_COUNTERS
 from spec.eie.program import Program
+from sw.host.compare import first_difference, run_loaded
 from sw.host.device import Device
 from sw.host.golden import GoldenDevice
 from tests.programs import DENSITIES, random_acts, random_case, random_config, random_program
 
-ROOM = {"rows": 64, "act_rows": 96, "entries": 16384, "columns": 512, "biases": 256}
+ROOM = {
+    "rows": 64,
+    "act_rows": 96,
+    "lines": 4096,
+    "columns": 512,
+    "biases": 256,
+    "layers": 16,
+    "codebooks": 8,
+}
 """Memories that hold every program below on every machine."""
 
 CONFIGS = {
-    "one PE": preset("tiny", **ROOM | {"pes": 1, "rows": 96, "queue_depth": 1}),
-    "two PEs, shallow": preset("tiny", **ROOM, pes=2, queue_depth=1, ahead_depth=1),
-    "three PEs, wide entries": preset(
-        "tiny", **ROOM, pes=3, code_bits=5, run_bits=3, line_bits=64, queue_depth=3
+    "one PE, eight lanes": preset(
+        "tiny", **ROOM | {"rows": 96}, pes=1, clusters=1, lanes=8, queue_depth=1
     ),
-    "eight PEs, narrow numbers": preset(
-        "tiny", **ROOM, pes=8, act_bits=8, weight_bits=6, acc_bits=24, multiplier_bits=8, run_bits=2
+    "two PEs, two lanes, shallow": preset(
+        "tiny", **ROOM, pes=2, lanes=2, queue_depth=1, ahead_depth=1
+    ),
+    "three PEs, four lanes, wide entries": preset(
+        "tiny",
+        **ROOM,
+        pes=3,
+        clusters=1,
+        lanes=4,
+        code_bits=5,
+        run_bits=3,
+        run_bits_most=3,
+        share_pads=False,
+        line_bits=64,
+        double_buffer=False,
+        queue_depth=3,
+    ),
+    "eight PEs, four clusters, narrow numbers": preset(
+        "tiny",
+        **ROOM,
+        pes=8,
+        clusters=4,
+        act_bits=8,
+        weight_bits=6,
+        acc_bits=24,
+        multiplier_bits=8,
+        run_bits=2,
     ),
     "published, eight PEs": preset("isca16", **ROOM, pes=8),
-    "default, five PEs": preset("default", **ROOM, pes=5),
+    "default, six PEs, two lanes": preset("default", **ROOM, pes=6, clusters=2, lanes=2),
 }
 """Small machines that differ in everything; each is built once per session."""
 
 
-def assert_agrees(device: Device, program: Program, batch: np.ndarray) -> None:
-    """The device gives the golden model's outputs and all of its counters."""
+def assert_agrees(device: Device, program: Program, *batches: np.ndarray) -> None:
+    """The device gives the golden model's outputs and all of its counters, batch after batch."""
     golden = GoldenDevice(program.config)
     for each in (golden, device):
         each.load(program)
-    np.testing.assert_array_equal(device.run(batch), golden.run(batch))
-    for number, (found, told) in enumerate(zip(device.counters(), golden.counters(), strict=True)):
-        for index, name in enumerate(ARRAY_COUNTERS):
-            np.testing.assert_array_equal(
-                found.array[:, index], told.array[:, index], f"{name} of pass {number}"
-            )
-        for index, name in enumerate(PE_COUNTERS):
-            np.testing.assert_array_equal(
-                found.pe[:, :, index], told.pe[:, :, index], f"{name} of pass {number}"
-            )
+    for batch in batches:
+        told, found = (run_loaded(each, batch) for each in (golden, device))
+        assert first_difference(program, told, found) is None
 
 
 @pytest.mark.flow
@@ -77,7 +101,7 @@ def test_native_agrees_at_every_density(
     largest = min(config.acts, config.rows * config.pes, 90)
     program = random_program(rng, config, [largest, largest // 2 + 1, largest], density=density)
     for act_density, single in ((0.0, False), (1.0, True), (0.1, False), (1.0, False)):
-        batch = random_acts(rng, config, 2, largest, density=act_density, single=single)
+        batch = random_acts(rng, config, 3, largest, density=act_density, single=single)
         assert_agrees(native, program, batch)
 
 
@@ -89,8 +113,23 @@ def test_native_agrees_on_anything(native: Device, rng: np.random.Generator) -> 
 
 
 @pytest.mark.verilator
+@pytest.mark.parametrize("runs", [1, 2])
+def test_native_agrees_on_segments(native: Device, rng: np.random.Generator, runs: int) -> None:
+    """Segments that are written behind each other, if the machine can; in calls one by one."""
+    config, hidden = native.config, 0
+    for density in (0.1, 0.5):
+        program = random_program(
+            rng, config, [50, 30, 40], density=density, tiles=(2, 2), segments=True, runs=runs
+        )
+        batch = random_acts(rng, config, 5, 50, density=0.5)
+        assert_agrees(native, program, batch, batch[:1], batch[2:])
+        hidden += sum(int(one.of("hidden").sum()) for one in native.counters())
+    assert bool(hidden) == config.double_buffer
+
+
+@pytest.mark.verilator
 @pytest.mark.parametrize("ragged", [None, 3], ids=["steady", "ragged"])
-@pytest.mark.parametrize("name", ["published, eight PEs", "default, five PEs"])
+@pytest.mark.parametrize("name", ["published, eight PEs", "default, six PEs, two lanes"])
 def test_cocotb_agrees(rng: np.random.Generator, name: str, ragged: int | None) -> None:
     device = open_device("cocotb", CONFIGS[name], ragged=ragged)
     for _ in range(3):
@@ -103,9 +142,14 @@ def test_cocotb_agrees(rng: np.random.Generator, name: str, ragged: int | None) 
 @pytest.mark.parametrize(("name", "pes"), [("default", 64), ("isca16", 64), ("default", 256)])
 def test_many_pes_agree(rng: np.random.Generator, name: str, pes: int) -> None:
     """The paper's size and the largest, with memories cut down so that building stays short."""
-    config = preset(name, pes=pes, entries=4096, columns=2048, rows=32, act_rows=32)
+    config = preset(name, pes=pes, lines=512, columns=2048, rows=32, act_rows=32)
     device = open_device("verilator", config)
-    for density in (0.01, 0.1, 0.5):
-        program = random_program(rng, config, [700, 300, 100], density=density)
+    for density, options in (
+        (0.01, {"split": 0}),
+        (0.1, {"split": config.splits}),
+        (0.5, {}),
+        (0.1, {"tiles": (2, 2), "segments": True}),
+    ):
+        program = random_program(rng, config, [700, 300, 100], density=density, **options)
         assert_agrees(device, program, random_acts(rng, config, 3, 700, density=0.3))
     device.close()

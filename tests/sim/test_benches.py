@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,9 +33,9 @@ from tests.sw.compile.networks import set_weights
 pytestmark = pytest.mark.verilator
 
 CONFIGS = {
-    "published": preset("isca16", pes=8, rows=32, act_rows=32, entries=1024, columns=512),
+    "published": preset("isca16", pes=8, rows=32, act_rows=32, lines=256, columns=512),
     # Built for the test of the executors' agreement, too.
-    "default": AGREEMENT["default, five PEs"],
+    "default": AGREEMENT["default, six PEs, two lanes"],
 }
 """Both presets' behaviours, with so many rows in a PE that runs need pads."""
 
@@ -82,7 +83,7 @@ def drawn(rng: np.random.Generator, config: EieConfig, count: int, **options: in
 
 
 def layer(
-    name: str, rng: np.random.Generator, config: EieConfig, sizes: list[int], **options: float
+    name: str, rng: np.random.Generator, config: EieConfig, sizes: list[int], **options: Any
 ) -> Job:
     """Random layers, with a sparse vector for them, a full one, and one of zeros."""
     program = random_program(rng, config, sizes, **options)
@@ -107,7 +108,7 @@ def test_pe(config: EieConfig, run: Callable, rng: np.random.Generator) -> None:
     outputs = config.rows * config.pes
     jobs = [
         compiled("compiled", rng, config, [40, 60]),
-        layer("long runs", rng, config, [50, outputs], density=0.02, long_runs=0.2),
+        layer("long runs", rng, config, [50, outputs], density=0.02, long_runs=0.2, widen=0),
         layer("full", rng, config, [12, 40], density=1.0),
         layer("nothing", rng, config, [20, 40], density=0.0),
     ]
@@ -120,11 +121,12 @@ def test_array(config: EieConfig, run: Callable, rng: np.random.Generator) -> No
     jobs = [
         compiled("compiled", rng, config, [60, 40, 24, 10]),
         compiled("compiled, in tiles", rng, config, [config.acts + 30, 20]),
-        layer("long runs", rng, config, [60, outputs, 10], density=0.02, long_runs=0.2),
-        layer("queues full", rng, config, [100, 60], density=0.3, empty_columns=0.1),
+        layer("long runs", rng, config, [60, outputs, 10], density=0.02, long_runs=0.2, widen=0),
+        layer("queues full", rng, config, [150, 60], density=0.3, empty_columns=0.1, split=0),
+        layer("segments", rng, config, [40, 30, 20], density=0.3, segments=True, runs=2),
         *drawn(rng, config, 3, largest=40),
     ]
-    assert len(jobs[1].program.segments) > 1
+    assert len(list(jobs[1].program.runs())) > 1
     run(EieArray(config), TOP, "array_runs", jobs, shared=SHARED)
 
 
@@ -139,7 +141,8 @@ def test_array_resets(config: EieConfig, run: Callable, rng: np.random.Generator
 
 def test_array_errors(config: EieConfig, run: Callable, rng: np.random.Generator) -> None:
     """Starts that are refused, and mistakes in activations, matrices and descriptors."""
-    program = random_program(rng, config, [17, 30, 20], density=0.5, relu=False)
+    inputs = 2 * config.pes + config.pes // 2
+    program = random_program(rng, config, [inputs, 30, 20], density=0.5, relu=False)
     acts = random_acts(rng, config, 1, program.inputs, density=1.0)
     jobs = [Job("right", program, acts), *mistakes(rng, program, acts)]
     run(EieArray(config), TOP, "array_errors", jobs, shared=SHARED)
@@ -148,9 +151,13 @@ def test_array_errors(config: EieConfig, run: Callable, rng: np.random.Generator
 def mistakes(rng: np.random.Generator, program: Program, acts: np.ndarray) -> list[Job]:
     """Jobs with a mistake somewhere, one of each kind that ends a run."""
     config, segment = program.config, program.segments[0]
-    pe, column = int(rng.integers(config.pes)), int(rng.integers(1, program.inputs))
-    behind = (Memory.POINTERS, pe, column, config.entries + 1)
-    backwards = (Memory.POINTERS, pe, column - 1, int(segment.pointers[pe, column]) + 1)
+    descriptor = segment.passes[0].descriptor
+    # Columns that every cluster has.
+    columns = program.inputs // config.pes * config.cluster_pes(descriptor.split)
+    pe, column = int(rng.integers(config.pes)), int(rng.integers(1, columns))
+    pointer = descriptor.pointer_base + column
+    behind = (Memory.POINTERS, pe, pointer, config.pointer_limit + 1)
+    backwards = (Memory.POINTERS, pe, pointer - 1, int(segment.pointers[pe, pointer]) + 1)
     too_many = np.append(acts, [[0] * int(rng.integers(2)) + [-1]], axis=1)
     assert too_many.shape[1] <= -(-program.inputs // config.pes) * config.pes, "another row"
     rows = [
@@ -173,7 +180,8 @@ def mistakes(rng: np.random.Generator, program: Program, acts: np.ndarray) -> li
 
 def row_less(segment: Segment, number: int, config: EieConfig) -> tuple[Word, ...]:
     """The descriptor of pass ``number``, with a row less than its entries need."""
-    descriptor = segment.passes[number].descriptor
-    words = replace(descriptor, rows=descriptor.rows - 1).pack(config)
+    step = segment.passes[number]
+    last = (step.outputs - 1) // config.cluster_pes(step.descriptor.split)
+    words = replace(step.descriptor, rows=last).pack(config)
     base = number << descriptor_word_bits(config)
     return tuple((Memory.DESCRIPTORS, 0, base | at, word) for at, word in enumerate(words))

@@ -15,10 +15,10 @@ pytestmark = pytest.mark.unit
 ANSWER_RESET = """
 import socket, struct, sys, time
 host = socket.socket(fileno=int(sys.argv[1]))
-host.recv(16)
+host.recv(24)
 host.sendall(struct.pack("=QQQ", 0, 0, 0))
 """
-NEXT_REQUEST = ANSWER_RESET + "host.recv(16)\n"
+NEXT_REQUEST = ANSWER_RESET + "host.recv(24)\n"
 
 
 def open_script(script: str) -> ProcessPort:

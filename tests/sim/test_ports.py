@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from spec.eie.iomap import Error, Memory
+from spec.eie.iomap import Error, Memory, pack_writes
 from spec.errors import UserError
-from sw.host.port import Port, PortError, StillBusyError
+from sw.host.port import Port, PortError, StillBusyError, patience_cycles
 from tests.sim.ports import CONFIG, RAGGED, each_executor, open_toy
 
 PES = np.arange(CONFIG.pes)
@@ -88,6 +88,82 @@ def test_a_bound_ends_the_wait_not_the_run(port):
     assert port.run(26) == (26, Error.BUSY)
 
 
+def ahead(memory: Memory, words: np.ndarray) -> np.ndarray:
+    """Writes of words to the PEs in turn, 16 to each, and again."""
+    at, pe = np.divmod(np.arange(len(words)), CONFIG.pes)
+    return pack_writes(CONFIG, memory, pe, at % 16, words)
+
+
+def hidden(port: Port) -> int:
+    """Writes that were taken during the last run."""
+    return int(port.read(Memory.CONTROL, 0, 2))
+
+
+@each_executor
+@pytest.mark.parametrize("count", [1, 9, 40])
+def test_words_are_written_during_a_run(port, rng, count):
+    words = rng.integers(0, 2**64, count, np.uint64)
+    for cycles in (1, 17, 1000):
+        prepare(port, cycles)
+        assert port.run(2000, ahead(Memory.LINES, words)) == (cycles, CODE)
+        most = min(cycles, count)
+        # One in each cycle from the first on, or fewer in ragged traffic.
+        assert hidden(port) == most if port.paced else hidden(port) <= most
+        found = port.read(Memory.ACTIVATIONS, PES, ADDRESSES[:, None]).ravel()
+        np.testing.assert_array_equal(found[:count], words)
+        words = words[::-1].copy()
+
+
+@each_executor
+def test_words_that_wait_for_the_end_are_written_then(port, rng):
+    words = rng.integers(0, 2**64, 20, np.uint64)
+    prepare(port, 30)
+    assert port.run(100, ahead(Memory.ACTIVATIONS, words)) == (30, CODE)
+    assert hidden(port) == 0
+    found = port.read(Memory.ACTIVATIONS, PES, ADDRESSES[:, None]).ravel()
+    np.testing.assert_array_equal(found[:20], words)
+
+
+@each_executor
+def test_only_steady_ports_are_paced(executor):
+    took = {}
+    for traffic, seed in RAGGED.items():
+        with open_toy(executor, ragged=seed) as port:
+            assert port.paced == (traffic == "steady")
+            prepare(port, 100)
+            port.run(1000, ahead(Memory.LINES, np.zeros(48, np.uint64)))
+            before = clock(port)
+            port.run(1000, ahead(Memory.LINES, np.zeros(3000, np.uint64)))
+            took[traffic] = clock(port) - before
+    assert took["ragged"] > took["steady"] + 100 > 3000
+
+
+@each_executor
+def test_words_during_a_run_that_does_not_end_are_dropped(port):
+    port.write(Memory.ACTIVATIONS, PES, ADDRESSES[:, None], 7)
+    prepare(port, 500)
+    with pytest.raises(StillBusyError):
+        port.run(100, ahead(Memory.ACTIVATIONS, np.ones(30, np.uint64)))
+    port.reset()
+    assert (port.read(Memory.ACTIVATIONS, PES, ADDRESSES[:, None]) == 7).all()
+
+
+@each_executor
+def test_words_behind_a_run_that_wait_in_vain_are_told(port):
+    prepare(port, 5)
+    for _ in range(2):
+        with pytest.raises(PortError, match="run: the array is not ready after 0 of 2 words"):
+            port.run(100, ahead(Memory.COUNTERS, np.zeros(2, np.uint64)))
+    assert port.run(100) == (5, CODE)
+
+
+@each_executor
+def test_words_for_a_refused_start_are_written_nonetheless(port, rng):
+    words = rng.integers(0, 2**64, 5, np.uint64)
+    assert port.run(10, ahead(Memory.LINES, words)) == (0, Error.NO_IMAGE)
+    np.testing.assert_array_equal(port.read(Memory.ACTIVATIONS, PES, 0), words[:3])
+
+
 @each_executor
 def test_reset_ends_a_run(port):
     port.write(Memory.ACTIVATIONS, 2, 7, 123)
@@ -123,6 +199,11 @@ def test_what_does_not_exist_is_refused(port):
         port.write(Memory.ACTIVATIONS, 0, 0, np.array(0.5))
     with pytest.raises(UserError, match="max_cycles = 0"):
         port.run(0)
+    for wrong in (np.zeros((2, 2)), np.zeros(2, np.uint64), np.zeros((2, 3), np.uint64)):
+        with pytest.raises(UserError, match=r"must be uint64 of shape \(n, 2\)"):
+            port.run(10, wrong)
+    with pytest.raises(UserError, match="a write ahead is addressed to"):
+        port.run(10, np.full((1, 2), 2**63, np.uint64))
 
 
 @each_executor
@@ -147,6 +228,15 @@ def test_steady_streams_never_pause_and_ragged_ones_do(executor):
     # A write in every cycle; the toy machine takes a read in every second one.
     assert (abs(took["steady"] - [200, 400]) < few).all()
     assert (took["ragged"] > took["steady"] + few).all()
+
+
+@each_executor
+def test_long_requests_outlast_the_patience_for_one_word(port):
+    words = np.arange(3 * patience_cycles(CONFIG), dtype=np.uint64)
+    for _ in range(2):
+        port.write(Memory.ACTIVATIONS, 0, words % 16, words)
+        found = port.read(Memory.ACTIVATIONS, 0, words % 16)
+        assert set(found.tolist()) == set(words[-16:].tolist())
 
 
 @each_executor

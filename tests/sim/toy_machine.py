@@ -14,10 +14,11 @@ ROW_BITS = 4
 class ToyMachine(wiring.Component):
     """Keeps ``2 ** ROW_BITS`` words for each PE, and is busy for as long as it is told.
 
-    A write to CONTROL 0 sets the cycles of a run, to CONTROL 1 its error code, a read of CONTROL
-    tells how many cycles there have been since the start. ACTIVATIONS are kept. A request for
-    COUNTERS is never taken, so that the host waits in vain. Like the array, the machine is busy for
-    ``config.rows`` cycles after reset.
+    A write to CONTROL 0 sets the cycles of a run, to CONTROL 1 its error code. A read of CONTROL 0
+    tells how many cycles there have been since the start, of 1 since the machine was made, of 2 how
+    many writes were taken in these cycles. ACTIVATIONS are kept; writes to LINES are taken while
+    busy, too, and are kept as activations. A request for COUNTERS is never taken, so that the host
+    waits in vain. Like the array, the machine is busy for ``config.rows`` cycles after reset.
     """
 
     def __init__(self, config: EieConfig):
@@ -42,7 +43,9 @@ class ToyMachine(wiring.Component):
         # Take a write at once, a read when the answer before has gone.
         writes, reads, asked = Signal(), Signal(), Signal()
         m.d.comb += [
-            self.write.ready.eq(~self.busy & (write["memory"] != Memory.COUNTERS)),
+            self.write.ready.eq(
+                Mux(self.busy, write["memory"] == Memory.LINES, write["memory"] != Memory.COUNTERS)
+            ),
             self.read.ready.eq(
                 ~self.busy
                 & ~self.write.valid
@@ -54,18 +57,19 @@ class ToyMachine(wiring.Component):
             reads.eq(self.read.valid & self.read.ready),
         ]
         m.d.comb += [
-            words.write_enable.eq(writes & (write["memory"] == Memory.ACTIVATIONS)),
+            words.write_enable.eq(writes & (write["memory"] != Memory.CONTROL)),
             words.write_address.eq(Cat(write["address"][:ROW_BITS], write["pe"])),
             words.write_data.eq(write["data"]),
             words.read_enable.eq(reads),
             words.read_address.eq(Cat(read["address"][:ROW_BITS], read["pe"])),
         ]
-        taken, now, count = Signal(32), Signal(32), Signal(32)
+        taken, now, hidden, count = Signal(32), Signal(32), Signal(32), Signal(32)
         of_words = Signal()
         m.d.sync += [
             now.eq(now + 1),
+            hidden.eq(hidden + (writes & self.busy)),
             asked.eq(reads),
-            count.eq(Mux(read["address"][0], now, taken)),
+            count.eq(Mux(read["address"][1], hidden, Mux(read["address"][0], now, taken))),
             of_words.eq(read["memory"] != Memory.CONTROL),
         ]
         with m.If(asked):
@@ -93,7 +97,7 @@ class ToyMachine(wiring.Component):
             with m.Elif(length == 0):
                 m.d.sync += self.error.eq(Error.NO_IMAGE)
             with m.Else():
-                m.d.sync += [left.eq(length), taken.eq(0), self.error.eq(code)]
+                m.d.sync += [left.eq(length), taken.eq(0), hidden.eq(0), self.error.eq(code)]
         return m
 
     @staticmethod

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from spec.eie.config import preset
 from spec.eie.golden import GoldenModel
 from spec.eie.program import Program
 from spec.errors import UserError
-from tests.packing import Builder, Plan
+from tests.packing import Builder, Plan, Tile
 from tests.programs import random_case, random_codes, random_program
 
 pytestmark = pytest.mark.unit
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.unit
 @pytest.fixture
 def program(rng):
     config = preset("tiny", pes=2)
-    return random_program(rng, config, [10, 6, 3], density=0.5)
+    return random_program(rng, config, [10, 6, 3], density=0.5, orders=True)
 
 
 @pytest.fixture
@@ -34,8 +35,11 @@ def path(program, tmp_path):
 def assert_same(found: Program, program: Program) -> None:
     assert found.config == program.config
     assert found.layers == program.layers
+    for mine, theirs in zip(found.orders, program.orders, strict=True):
+        assert np.array_equal(mine, theirs)
+        assert mine.dtype == np.int64
     for mine, theirs in zip(found.segments, program.segments, strict=True):
-        assert (mine.passes, mine.feed, mine.fetch) == (theirs.passes, theirs.feed, theirs.fetch)
+        assert (mine.runs, mine.top) == (theirs.runs, theirs.top)
         for memory, kind in image.MEMORIES.items():
             assert np.array_equal(getattr(mine, memory), getattr(theirs, memory))
             assert getattr(mine, memory).dtype == kind
@@ -48,6 +52,23 @@ def test_what_is_written_is_read(rng):
         assert_same(found, case.program)
         outputs, _ = GoldenModel(found).run(case.batch)
         assert np.array_equal(outputs, GoldenModel(case.program).run(case.batch)[0])
+
+
+def test_orders_of_another_type_are_refused(program):
+    data = image.to_bytes(program)
+    tensors = safetensors.numpy.load(data)
+    tensors["layer0.order"] = tensors["layer0.order"].astype(np.float32)
+    with pytest.raises(UserError, match="metadata is incomplete or wrong .an order is float32"):
+        image.from_bytes(forged(program, lambda document: document, tensors))
+
+
+def test_orders_may_be_left_out(program):
+    """A program without any has all outputs in place; one that lacks some is no image."""
+    bare = replace(program, orders=())
+    assert_same(image.from_bytes(image.to_bytes(bare)), bare)
+    first = replace(program, orders=program.orders[:1])
+    with pytest.raises(UserError, match="1 orders of outputs for 2 layers"):
+        image.from_bytes(image.to_bytes(first))
 
 
 def test_equal_programs_give_equal_bytes(program):
@@ -97,10 +118,10 @@ def test_other_safetensors_are_refused():
         image.from_bytes(data)
 
 
-def forged(program: Program, change) -> bytes:
-    """An image with other metadata and a checksum that is right."""
+def forged(program: Program, change, tensors: dict[str, np.ndarray] | None = None) -> bytes:
+    """An image with other metadata (and tensors) and a checksum that is right."""
     data = image.to_bytes(program)
-    tensors = safetensors.numpy.load(data)
+    tensors = tensors or safetensors.numpy.load(data)
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     document = json.loads(header["__metadata__"]["skipstone"])
     text = json.dumps(change(document))
@@ -111,7 +132,7 @@ def forged(program: Program, change) -> bytes:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda d: d | {"format_version": 2}, "format version 2, this reader takes 1"),
+        (lambda d: d | {"format_version": 1}, "format version 1, this reader takes 2"),
         (lambda d: d | {"engine": "nm"}, "made for the engine 'nm', this reader takes 'eie'"),
         (lambda d: d | {"config_digest": "0" * 16}, "does not have the digest that it states"),
         (lambda d: d | {"config": d["config"] | {"pes": 0}}, "pes = 0, must be an integer"),
@@ -134,40 +155,53 @@ def test_unchanged_metadata_is_taken(program):
     assert_same(image.from_bytes(forged(program, lambda document: document)), program)
 
 
-def test_unpack_gives_the_weights_that_were_packed(rng):
-    config = preset("default", pes=3, run_bits=2)
-    codes = random_codes(rng, config, 25, 30, density=0.2)
-    book = np.concatenate([[0], rng.integers(-99, 99, 15)])
-    plan = Plan(codes, 1, np.zeros(25, np.int64), 1, 0, False)
+@pytest.mark.parametrize("top", [False, True])
+def test_unpack_gives_the_weights_that_were_packed(rng, top):
+    """Of two layers, the second in four passes, both with their outputs in another order."""
+    config = preset("default", pes=6, clusters=2, run_bits=2)
+    codes = [random_codes(rng, config, *size, density=0.2) for size in ((30, 20), (25, 30))]
+    books = np.pad(rng.integers(-99, 99, (2, 15)), ((0, 0), (1, 0)))
+    orders = rng.permutation(30), rng.permutation(25)
+    program = random_program(rng, config, [20, 30, 25])
     builder = Builder(config)
-    for output in ((0, 12), (12, 13)):
-        for part in ((0, 9), (9, 21)):
-            builder.add_pass(0, plan, output, part, (0, 0), swap=False)
-    program = random_program(rng, config, [30, 25])
-    segment = builder.segment(np.stack([book * 0, book]), None, None)
-    found = image.unpack(replace(program, segments=(segment,)))
-    assert list(found) == ["layer0"]
-    assert np.array_equal(found["layer0"], book[codes])
+    mixed = codes[0][orders[0]], codes[1][np.ix_(orders[1], orders[0])]
+    for index, matrix in enumerate(mixed):
+        plan = Plan(matrix, index, np.zeros(len(matrix), np.int64), 1, 0, False)
+        outputs = ((0, 12), (12, 13)) if index else ((0, 30),)
+        parts = ((0, 12), (12, 18)) if index else ((0, 20),)
+        for output, part in product(outputs, parts):
+            tile = Tile(output, part, *rng.integers((2, 5)).tolist())
+            builder.add_tile(index, plan, tile, (0, 0), swap=False)
+    segment = builder.segment(books, top=top)
+    found = image.unpack(replace(program, segments=(segment,), orders=orders))
+    assert list(found) == ["layer0", "layer1"]
+    for book, weights, matrix in zip(books, found.values(), codes, strict=True):
+        assert np.array_equal(weights, book[matrix])
 
 
 def test_inspect_counts(rng):
-    config = preset("tiny", pes=2, run_bits=1)
-    program = random_program(rng, config, [20, 14, 3], density=0.2, tiles=(1, 2))
+    config = preset("tiny", pes=2, clusters=2, run_bits=1, run_bits_most=3, rows=16)
+    program = random_program(rng, config, [20, 14, 3], density=0.2, tiles=(1, 2), split=1, widen=2)
     summary = json.loads(json.dumps(image.inspect(program)))
     assert summary["config_digest"] == config.digest
     decoded = GoldenModel(program).decoded
-    assert sum(layer["pads"] for layer in summary["layers"]) == sum(
-        matrix.pads.sum() for matrix in decoded
+    assert sum(layer["entries"] for layer in summary["layers"]) == sum(
+        matrix.entries for matrix in decoded
     )
     for layer, stated in zip(summary["layers"], program.layers, strict=True):
-        assert layer["passes"] == 2
+        assert (layer["passes"], layer["run_bits"], layer["clusters"]) == (2, [3], [2])
         assert layer["entries"] == layer["pads"] + stated.weights
         assert layer["density"] == stated.weights / (stated.inputs * stated.outputs)
-        pointers = 2 * (stated.inputs + layer["passes"])
-        entry_bits = layer["entries"] * config.entry_bits
+        # Every PE has the columns of its cluster, half of them, and one end more in each pass.
+        pointers = stated.inputs + 2 * layer["passes"]
+        entry_bits = layer["entries"] * (4 + 3)
         pointer_bits = pointers * config.pointer_bits
         assert layer["entry_bits_per_weight"] == pytest.approx(entry_bits / stated.weights)
         assert layer["pointer_bits_per_weight"] == pytest.approx(pointer_bits / stated.weights)
+    (segment,) = summary["segments"]
+    (packed,) = program.segments
+    assert (segment["passes"], segment["runs"]) == (4, 1)
+    assert segment["lines"] == list(packed.lines.shape)
 
 
 def test_the_command_prints_a_table(path, capsys):
@@ -200,6 +234,10 @@ def test_a_damaged_file_is_one_line_and_exit_code_2(path):
     assert done.stderr == f"error: {path}: altered since it was written (its checksum differs)\n"
 
 
+def first_run(document: dict) -> dict:
+    return document["segments"][0]["runs"][0]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -207,13 +245,18 @@ def test_a_damaged_file_is_one_line_and_exit_code_2(path):
         (lambda d: d["layers"][0].update(inputs=True), "Layer.inputs is True"),
         (lambda d: d.update(layers=[]), "has 0 layers"),
         (lambda d: d["config"].update(pes=0), "net.skip: EIE configuration: pes = 0"),
-        (lambda d: d["segments"][0]["passes"][0].update(layer=9), "layer up to 9"),
-        (lambda d: d["segments"][0]["passes"][0]["descriptor"].update(codebook=99), "codebook"),
-        (lambda d: d["segments"][0]["passes"][0]["descriptor"].pop("rows"), "'rows'"),
+        (lambda d: first_run(d)["passes"][0].update(layer=9), "layer at or up to 9"),
+        (lambda d: first_run(d)["passes"][0]["descriptor"].update(codebook=99), "codebook"),
+        (lambda d: first_run(d)["passes"][0]["descriptor"].pop("rows"), "'rows'"),
+        (lambda d: first_run(d)["feed"].update(layer=9), "feed of layer 9, must be 0...1"),
+        (lambda d: first_run(d).pop("fetch"), "metadata is incomplete or wrong"),
+        (lambda d: d["segments"][0].pop("top"), "metadata is incomplete or wrong"),
+        (lambda d: d["segments"][0].update(top=1), "metadata is incomplete or wrong"),
+        (lambda d: d["segments"][0].update(top=True), "pointers at or up to 0"),
         (lambda d: d.update(segments=[3]), "metadata is incomplete or wrong"),
     ],
 )
 def test_forged_metadata_is_refused(rng, change, message):
-    program = random_program(rng, preset("tiny"), [20, 14, 3])
+    program = random_program(rng, preset("tiny"), [20, 14, 3], orders=False)
     with pytest.raises(UserError, match=message):
         image.from_bytes(forged(program, lambda d: (change(d), d)[1]), "net.skip")

@@ -1,4 +1,4 @@
-"""Central control, with a scan and PEs that the bench plays: states, orders, errors, cycles."""
+"""Central control, with scans and PEs that the bench plays: states, orders, errors, cycles."""
 
 from typing import Any
 
@@ -6,20 +6,35 @@ import numpy as np
 import pytest
 
 from spec.eie.config import preset
-from spec.eie.cycles import DRAIN_CYCLES, control_cycles
+from spec.eie.cycles import drain_cycles
+from spec.eie.descriptor import descriptor_words
 from spec.eie.iomap import Error
-from tests.hw.eie.control_bench import Bench, Work, expected_run, random_work
+from tests.hw.eie.control_bench import Bench, Work, control_of, expected_run, random_work
 from tests.hw.streams import simulate
 
 pytestmark = pytest.mark.unit
 
 QUIET = {
     "begin": 0,
+    "reducing": 0,
     "phase.computing": 0,
     "phase.save": 0,
     "drain.enable": 0,
     "drain.clear": 0,
+    "drain.bias_enable": 0,
     "drain.store_enable": 0,
+}
+
+CONFIGS = {
+    "tiny": {},
+    "one of each": {"rows": 1, "layers": 1, "clusters": 1},
+    "many clusters": {"pes": 24, "clusters": 8, "rows": 20, "layers": 5},
+    "long descriptors": {
+        "act_rows": 65536,
+        "biases": 65536,
+        "columns": 1 << 20,
+        "codebooks": 256,
+    },
 }
 
 
@@ -50,46 +65,116 @@ def test_clears_all_rows_after_reset(rows: int) -> None:
     assert bench.trace[-1]["error"] == Error.BUSY
 
 
-@pytest.mark.parametrize("fields", [{}, {"rows": 1, "layers": 1}, {"layers": 5, "act_rows": 300}])
-def test_passes_one_after_another(fields: dict[str, int], rng: np.random.Generator) -> None:
-    """Random tables of one to all passes, run twice: all orders and phases in their cycles."""
-    config = preset("tiny", **fields)
+@pytest.mark.parametrize("name", CONFIGS)
+def test_passes_one_after_another(name: str, rng: np.random.Generator) -> None:
+    """Random runs of one to all passes, anywhere in the table, each twice: all orders and phases in
+    their cycles."""
+    config = preset("tiny", **CONFIGS[name])
     bench = Bench(config)
 
     async def testbench(ctx) -> None:
         await bench.boot(ctx)
         for _ in range(8):
             works = [random_work(rng, config) for _ in range(rng.integers(1, config.layers + 1))]
-            await bench.load(ctx, works)
+            first = int(rng.integers(config.layers + 1 - len(works)))
+            await bench.load(ctx, works, first)
             for _ in range(2):
                 trace = await bench.run(ctx, works)
-                assert_trace(trace, expected_run(config, works))
+                assert_trace(trace, expected_run(config, works, first))
                 assert trace[-1]["error"] == Error.NONE
 
     simulate(bench.dut, testbench)
 
 
-def test_counts_what_it_did(rng: np.random.Generator) -> None:
-    """Its own counters of control, compute, drain and their sum."""
-    config = preset("tiny")
+def test_descriptors_are_fetched_behind_the_pass_before(rng: np.random.Generator) -> None:
+    """A pass waits for its descriptor only behind one that is shorter than the fetch of it."""
+    config = preset("tiny", **CONFIGS["long descriptors"], layers=12)
+    assert descriptor_words(config) == 3
     bench = Bench(config)
+    works = [random_work(rng, config, drain=False) for _ in range(config.layers)]
+    for cycles, work in enumerate(works, 1):
+        work.scan = work.idle = cycles // 2 + 1
+    assert control_of(config, works)[:4] == [6, 3, 2, 2]
 
     async def testbench(ctx) -> None:
         await bench.boot(ctx)
-        works = [random_work(rng, config) for _ in range(config.layers)]
         await bench.load(ctx, works)
-        await bench.run(ctx, works)
-        await bench.cycle(ctx)
-        for number, work in enumerate(works):
-            step = work.descriptor
-            wanted = {
-                "control": control_cycles(config),
-                "compute": work.compute,
-                "drain": step.rows + DRAIN_CYCLES if step.drain else 0,
-            }
-            wanted |= {"cycles": sum(wanted.values()), "broadcasts": 0, "stalls": 0}
-            for name, value in wanted.items():
-                assert await bench.counter(ctx, number, name) == value, (number, name)
+        assert_trace(await bench.run(ctx, works), expected_run(config, works))
+
+    simulate(bench.dut, testbench)
+
+
+def test_counts_what_it_did(rng: np.random.Generator) -> None:
+    """Control, compute, drain and their sum; what the scans send; words that the host writes."""
+    config = preset("tiny", pes=12, clusters=4)
+    bench = Bench(config)
+    drawn: list[dict[str, int]] = []
+
+    def events(scanning: bool) -> dict[str, int]:
+        most = {"broadcasts": 4 * scanning, "stalls": 4 * scanning, "wrote": 1}
+        drawn.append({name: int(rng.integers(high + 1)) for name, high in most.items()})
+        return drawn[-1]
+
+    async def testbench(ctx) -> None:
+        await bench.boot(ctx)
+        for _ in range(3):
+            works = [random_work(rng, config) for _ in range(rng.integers(1, config.layers + 1))]
+            first = int(rng.integers(config.layers + 1 - len(works)))
+            await bench.load(ctx, works, first)
+            loads = sum(happened["wrote"] for happened in drawn)
+            loads += len(works) * descriptor_words(config) + 1
+            drawn.clear()
+            await bench.run(ctx, works, events=events)
+            await bench.cycle(ctx, wrote=0)
+            await assert_counts(ctx, bench, works, first, drawn, loads)
+
+    simulate(bench.dut, testbench)
+
+
+async def assert_counts(
+    ctx, bench: Bench, works: list[Work], first: int, events: list[dict[str, int]], loads: int
+) -> None:
+    """The counters of every pass of a run, with what happened in each cycle from its start on."""
+    begin = 1
+    for number, (work, control) in enumerate(
+        zip(works, control_of(bench.config, works), strict=True)
+    ):
+        drain = drain_cycles(bench.config, work.descriptor)
+        wanted = {"control": control, "compute": work.compute, "drain": drain}
+        cycles = sum(wanted.values())
+        own = events[begin : begin + cycles]
+        for counter, event in (("broadcasts",) * 2, ("stalls",) * 2, ("hidden", "wrote")):
+            wanted[counter] = sum(one[event] for one in own)
+        wanted |= {"cycles": cycles, "loads": 0 if number else loads}
+        for name, value in wanted.items():
+            found = await bench.counter(ctx, first + number, name)
+            assert found == value, (number, name)
+        begin += cycles
+
+
+@pytest.mark.parametrize(
+    ("first", "count"),
+    [(0, 0), (3, 0), (0, 5), (1, 4), (4, 1), (3, 2), (65535, 1), (65535, 65535), (0, 65535)],
+)
+def test_arming_what_the_table_does_not_hold(
+    first: int, count: int, rng: np.random.Generator
+) -> None:
+    """It arms nothing, and takes back what was armed."""
+    config = preset("tiny", layers=4)
+    bench = Bench(config)
+    works = [random_work(rng, config)]
+
+    async def testbench(ctx) -> None:
+        await bench.boot(ctx)
+        await bench.load(ctx, works, 3)
+        assert_trace(await bench.run(ctx, works), expected_run(config, works, 3))
+        await bench.arm(ctx, first, count)
+        await bench.cycle(ctx, start=1)
+        ctx.set(bench.dut.start, 0)
+        outputs = await bench.cycle(ctx)
+        assert (outputs["busy"], outputs["error"]) == (0, Error.NO_IMAGE)
+        await bench.arm(ctx, 3, 1)
+        assert_trace(await bench.run(ctx, works), expected_run(config, works, 3))
 
     simulate(bench.dut, testbench)
 

@@ -1,5 +1,7 @@
 """Counters: every event of a pass, kept for every pass, none lost or counted twice between two."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -12,45 +14,60 @@ pytestmark = pytest.mark.unit
 
 
 def run_passes(
-    names: tuple[str, ...], lengths: list[int], counter_bits: int, rng: np.random.Generator
+    names: tuple[str, ...],
+    lengths: list[int],
+    counter_bits: int,
+    rng: np.random.Generator,
+    widths: dict[str, int] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Counted and expected, shape (passes, counters).
+    """Counted and expected, shape (passes, counters), for increments of these ``widths`` (1 bit
+    where none is named).
 
     A pass is saved in the cycle after its last one, which is the first of the next: passes of
     length 1 save in every cycle.
     """
+    widths = widths or {}
     config = preset("tiny", layers=len(lengths), counter_bits=counter_bits)
-    events = rng.random((sum(lengths), len(names))) < rng.choice([0.0, 0.3, 1.0], len(names))
+    most = [(1 << widths.get(name, 1)) - 1 for name in names]
+    happens = rng.random((sum(lengths), len(names))) < rng.choice([0.0, 0.3, 1.0], len(names))
+    events = happens * rng.integers(1, most, happens.shape, endpoint=True)
     ends = np.cumsum(lengths)
-    weights = 1 << np.arange(len(names))
     steps: list[dict] = []
-    for cycle in range(sum(lengths) + 1):
+    for cycle, row in enumerate([*events.tolist(), [0] * len(names)]):
         saved = np.flatnonzero(ends == cycle)
         steps.append(
             {
-                "events": int((events[cycle] * weights).sum()) if cycle < len(events) else 0,
+                "events": dict(zip(names, row, strict=True)),
                 "phase.save": len(saved) > 0,
                 "phase.saved_pass": int(saved[0]) if len(saved) else 0,
             }
         )
     saving = len(steps)
     pick_bits = bits_for(len(names) - 1)
-    for number in range(len(lengths)):
-        for index in range(len(names)):
-            address = number << pick_bits | index
-            steps.append({"phase.save": 0, "read_enable": 1, "read_address": address})
-            steps.append({"read_enable": 0, "read_address": 0})
-    found = [value for (value,) in play(Counters(config, names), steps, ["read_data"])]
+    for number, index in product(range(len(lengths)), range(len(names))):
+        address = number << pick_bits | index
+        steps.append({"phase.save": 0, "read_enable": 1, "read_address": address})
+        steps.append({"read_enable": 0, "read_address": 0})
+    found = [value for (value,) in play(Counters(config, names, widths), steps, ["read_data"])]
     counted = np.array(found[saving + 1 :: 2]).reshape(len(lengths), len(names))
     expected = np.stack([part.sum(axis=0) for part in np.split(events, ends[:-1])])
     return counted, expected
 
 
+LENGTHS = [1, 1, 1, 2, 7, 1, 30, 2, 2, 60]
+
+
 @pytest.mark.parametrize("names", [PE_COUNTERS, ARRAY_COUNTERS, ("one",), ("a", "b", "c")])
 def test_passes_back_to_back(names: tuple[str, ...], rng: np.random.Generator) -> None:
     """Passes of any length, in particular of one and two cycles, are counted apart."""
-    lengths = [1, 1, 1, 2, 7, 1, 30, 2, 2, 60]
-    counted, expected = run_passes(names, lengths, 32, rng)
+    counted, expected = run_passes(names, LENGTHS, 32, rng)
+    assert counted.tolist() == expected.tolist()
+
+
+def test_more_than_one_at_once(rng: np.random.Generator) -> None:
+    """Increments of several widths, beside those of one bit, up to their largest."""
+    names, widths = ("a", "b", "c", "d", "e"), {"b": 2, "d": 4, "e": 20}
+    counted, expected = run_passes(names, LENGTHS, 32, rng, widths)
     assert counted.tolist() == expected.tolist()
 
 

@@ -1,4 +1,5 @@
-"""Leading non-zero detection: the first pending non-zero of a row, and whether there are more."""
+"""Leading non-zero detection: the first pending non-zero of a sector's row, and whether there are
+more."""
 
 from itertools import product
 
@@ -9,21 +10,21 @@ from amaranth.sim import Simulator
 from hw.eie.lnzd import NODE_INPUTS, Lnzd, LnzdNode
 from spec.eie.config import EieConfig, preset
 from spec.numbers import signed_bounds
-from tests.hw.streams import plain
+from tests.hw.streams import plain, port_at
 
 pytestmark = pytest.mark.unit
 
 NOTHING = {"found": 0, "more": 0}
 
 
-def settle(dut, inputs: list[dict], answer) -> list:
-    """Outputs of a component without a clock for each of the inputs, paths or indexed ports."""
+def settle(dut, inputs: list[dict]) -> list:
+    """Outputs of a component without a clock for each of the inputs, by path."""
     found = []
 
     async def testbench(ctx) -> None:
         for step in inputs:
-            for port, value in step.items():
-                ctx.set(answer(port), value)
+            for path, value in step.items():
+                ctx.set(port_at(dut, path), value)
             found.append(plain(ctx.get(dut.o)))
 
     simulator = Simulator(dut)
@@ -33,21 +34,21 @@ def settle(dut, inputs: list[dict], answer) -> list:
 
 
 def check_rows(config: EieConfig, acts: np.ndarray, pending: np.ndarray) -> None:
-    """Rows of activations (n, pes) and pending masks (n, pes) against the definition."""
-    dut = Lnzd(config)
-    weights = 1 << np.arange(config.pes).astype(object)
+    """Rows of activations (n, sector_pes, lanes) and pending masks (n, sector_pes) against the
+    definition."""
+    weights = 1 << np.arange(config.sector_pes).astype(object)
     inputs = [
-        {**dict(enumerate(map(int, row))), "pending": int((mask * weights).sum())}
-        for row, mask in zip(acts, pending, strict=True)
+        {f"acts.{pe}": values for pe, values in enumerate(row)}
+        | {"pending": int((mask * weights).sum())}
+        for row, mask in zip(acts.tolist(), pending, strict=True)
     ]
-    found = settle(dut, inputs, lambda port: dut.pending if port == "pending" else dut.acts[port])
-    for row, mask, candidate in zip(acts, pending, found, strict=True):
-        places = np.flatnonzero((row != 0) & mask)
+    for row, mask, candidate in zip(acts, pending, settle(Lnzd(config), inputs), strict=True):
+        places = np.flatnonzero((row != 0).any(axis=-1) & mask)
         if len(places) == 0:
             assert candidate | NOTHING == candidate, (row, mask)
             continue
-        first = int(places[0])
-        expected = {"found": 1, "more": int(len(places) > 1), "pe": first, "value": int(row[first])}
+        first, more = int(places[0]), int(len(places) > 1)
+        expected = {"found": 1, "more": more, "pe": first, "values": row[first].tolist()}
         assert candidate == expected, (row, mask)
 
 
@@ -56,16 +57,26 @@ def test_every_pattern_of_a_few(pes: int, rng: np.random.Generator) -> None:
     """All patterns of zeros under all pending masks, with any values."""
     patterns = np.array(list(product([False, True], repeat=2 * pes)))
     nonzero, pending = patterns[:, :pes], patterns[:, pes:]
-    config = preset("tiny", pes=pes)
+    config = preset("tiny", pes=pes, clusters=1)
     low, high = signed_bounds(config.act_bits)
     values = rng.choice([low, -1, 1, 2, high], nonzero.shape)
-    check_rows(config, values * nonzero, pending)
+    check_rows(config, (values * nonzero)[..., None], pending)
+
+
+@pytest.mark.parametrize("lanes", [2, 4])
+def test_any_lane_counts(lanes: int, rng: np.random.Generator) -> None:
+    """Rows of sectors whose activations are zero in some of the lanes only."""
+    config = preset("tiny", pes=12, clusters=4, lanes=lanes)
+    low, high = signed_bounds(config.act_bits)
+    values = rng.choice([low, -1, 1, high], (300, config.sector_pes, lanes))
+    keep = rng.random(values.shape) < rng.choice([0.1, 0.3], (300, 1, 1))
+    check_rows(config, values * keep, rng.random(values.shape[:2]) < 0.8)
 
 
 @pytest.mark.parametrize(("pes", "rows"), [(7, 100), (16, 50), (17, 50), (64, 12), (65, 12)])
 def test_random_rows_of_many(pes: int, rows: int, rng: np.random.Generator) -> None:
     """Uneven trees, and rows from almost empty to full; lone non-zeros in many places."""
-    config = preset("tiny", pes=pes)
+    config = preset("tiny", pes=pes, clusters=1)
     low, high = signed_bounds(config.act_bits)
     values = rng.integers(low, high + 1, (rows, pes))
     values[values == 0] = 1
@@ -73,26 +84,23 @@ def test_random_rows_of_many(pes: int, rows: int, rng: np.random.Generator) -> N
     keep, pending = rng.random((2, rows, pes)) < density
     lone = np.eye(pes, dtype=bool)[rng.permutation(pes)[:rows]]
     acts = np.concatenate([values * keep, values[: len(lone)] * lone])
-    check_rows(config, acts, np.concatenate([pending, np.ones_like(lone)]))
+    check_rows(config, acts[..., None], np.concatenate([pending, np.ones_like(lone)]))
 
 
 def test_every_input_of_a_node() -> None:
     """All patterns of found and more; what was not found carries rubbish, which must not pass."""
     config = preset("tiny", pes=16)
-    dut = LnzdNode(config)
     states = [(0, 0), (1, 0), (1, 1)]
     inputs, expected = [], []
     for pattern in product(states, repeat=NODE_INPUTS):
         candidates = [
-            {"found": found, "more": more, "pe": 3 + place, "value": -(5 << place)}
+            {"found": found, "more": more, "pe": 3 + place, "values": [-(5 << place)]}
             for place, (found, more) in enumerate(pattern)
         ]
-        inputs.append(dict(enumerate(candidates)))
+        inputs.append({f"i.{place}": candidate for place, candidate in enumerate(candidates)})
         places = [place for place, (found, _) in enumerate(pattern) if found]
         more = len(places) > 1 or any(pattern[place][1] for place in places)
         first = candidates[places[0]] if places else NOTHING
         expected.append({**first, "more": int(more)})
-    for candidate, wanted in zip(
-        settle(dut, inputs, lambda port: dut.i[port]), expected, strict=True
-    ):
+    for candidate, wanted in zip(settle(LnzdNode(config), inputs), expected, strict=True):
         assert candidate | wanted == candidate

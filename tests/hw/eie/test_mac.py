@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.eie.accumulators import Accumulators
 from hw.eie.mac import Mac
-from hw.eie.payloads import MemoryWrite, steady, update_layout
+from hw.eie.payloads import MemoryWrite, lane_update_layout, steady
 from spec.eie.config import EieConfig, preset
 from spec.numbers import signed_bounds
 from tests.hw.streams import play
@@ -31,7 +31,7 @@ class MacWithSums(wiring.Component):
         self.mac = Mac(config)
         super().__init__(
             {
-                "i": In(steady(update_layout(config))),
+                "i": In(steady(lane_update_layout(config))),
                 "weight": In(self.mac.weight.shape()),
                 "busy": Out(1),
                 "write": Out(MemoryWrite(config.row_bits, self.mac.write.data.shape())),

@@ -12,19 +12,24 @@ from tests.hw.streams import paces, receiver, send, sender, simulate, steady
 pytestmark = pytest.mark.unit
 
 
-def random_columns(rng: np.random.Generator, config: EieConfig, count: int) -> list[dict[str, int]]:
+def random_columns(rng: np.random.Generator, config: EieConfig, count: int) -> list[dict]:
     low, high = signed_bounds(config.act_bits)
-    pointers = rng.integers(0, 1 << config.pointer_address_bits, count)
-    values = rng.choice([low, -1, 1, high], count)
-    return [{"pointer": int(p), "value": int(v)} for p, v in zip(pointers, values, strict=True)]
+    pointers = rng.integers(0, 1 << config.pointer_address_bits, count).tolist()
+    values = rng.choice([low, -1, 1, high], (count, config.lanes)).tolist()
+    return [{"pointer": p, "values": v} for p, v in zip(pointers, values, strict=True)]
 
 
-def random_spans(rng: np.random.Generator, config: EieConfig, count: int) -> list[dict[str, int]]:
-    ends = rng.integers(0, config.entries + 1, count)
+def random_spans(rng: np.random.Generator, config: EieConfig, count: int) -> list[dict]:
+    lines = rng.integers(0, config.lines + 1, (count, 2)).tolist()
+    slots = rng.integers(0, 1 << config.slot_bits, (count, 2)).tolist()
     columns = random_columns(rng, config, count)
     return [
-        {"start": int(end) // 2, "end": int(end), "value": column["value"]}
-        for end, column in zip(ends, columns, strict=True)
+        {
+            "start": {"slot": slot[0], "line": line[0]},
+            "end": {"slot": slot[1], "line": line[1]},
+            "values": column["values"],
+        }
+        for line, slot, column in zip(lines, slots, columns, strict=True)
     ]
 
 
@@ -36,7 +41,7 @@ CASES = [
     pytest.param(
         ActQueue, random_columns, {"queue_depth": 8, "queue_spare": True}, 7, id="act-8-spare"
     ),
-    pytest.param(ActQueue, random_columns, {"queue_depth": 8, "queue_spare": False}, 8, id="act-8"),
+    pytest.param(ActQueue, random_columns, {"queue_depth": 8, "lanes": 2}, 8, id="act-8"),
     pytest.param(AheadQueue, random_spans, {"ahead_depth": 1}, 1, id="ahead-1"),
     pytest.param(AheadQueue, random_spans, {"ahead_depth": 4}, 4, id="ahead-4"),
 ]

@@ -3,11 +3,11 @@
 from typing import Any
 
 import cocotb
-import numpy as np
 
+from spec.eie import iomap
 from spec.eie.iomap import Error, Memory
 from tests.sim.benches.array_host import ArrayHost, Ended, Expected
-from tests.sim.benches.jobs import Job, read_jobs
+from tests.sim.benches.jobs import Job, groups, read_jobs
 from tests.sim.benches.requests import arming, feeding, loading, packed
 
 
@@ -18,25 +18,36 @@ def split(jobs: list[Job]) -> tuple[Job, list[Job]]:
     return right, [job for job in rest if job.error != Error.NONE]
 
 
-async def assert_right(host: ArrayHost, expected: Expected, acts: np.ndarray) -> None:
-    """Run what is loaded."""
-    await host.tell(feeding(host.config, acts))
-    expected.check(0, *await host.run_segment(expected.job.program.segments[0]))
+async def assert_right(host: ArrayHost, expected: Expected) -> None:
+    """Feed and run what is loaded."""
+    ended, results = await host.run_single(expected.job.program, groups(expected.job)[0])
+    expected.check_single(ended, results)
+    host.check_words(results)
+
+
+async def prepare(host: ArrayHost, job: Job, *, loaded: bool = False) -> None:
+    """Load, feed and arm all that a job's only run needs."""
+    ((segment, run),) = job.program.runs()
+    await host.tell(loading(host.config, None if loaded else segment))
+    await host.tell(feeding(host.config, groups(job)[0]) + arming(host.config, segment, run))
 
 
 @cocotb.test(timeout_time=5, timeout_unit="ms")
 async def start_before_an_image(dut: Any) -> None:
-    """Refused, also when all but the number of passes has been written; the next start is taken."""
+    """Refused, also when all but the passes has been written, or passes that the table does not
+    hold are named; the next start is taken."""
     right, _ = split(read_jobs())
     host = ArrayHost(dut, right.program.config)
-    segment = right.program.segments[0]
+    layers = host.config.layers
     await host.reset()
     assert await host.run() == Ended(0, Error.NO_IMAGE)
-    await host.tell(loading(host.config, segment)[:-1])
-    for _ in range(3):
+    await host.tell(loading(host.config, right.program.segments[0]))
+    for first, count in ((0, 0), (0, layers + 1), (layers, 1), (layers - 1, 2), (1, layers)):
         assert await host.run() == Ended(0, Error.NO_IMAGE)
-    await host.tell(arming(host.config, len(segment.passes)))
-    await assert_right(host, Expected(right), right.batch[0])
+        await prepare(host, right, loaded=True)
+        await host.tell(packed(host.config, Memory.CONTROL, 0, 0, iomap.arming(first, count)))
+        assert await host.run() == Ended(0, Error.NO_IMAGE), f"{count} passes from {first}"
+    await assert_right(host, Expected(right))
 
 
 @cocotb.test(timeout_time=5, timeout_unit="ms")
@@ -44,18 +55,18 @@ async def start_while_busy(dut: Any) -> None:
     """Noted in any cycle of a run, which is not disturbed; the next start forgets it."""
     right, _ = split(read_jobs())
     host = ArrayHost(dut, right.program.config)
-    segment, expected = right.program.segments[0], Expected(right)
+    expected = Expected(right)
     await host.reset()
-    await host.tell(loading(host.config, segment))
+    await host.tell(loading(host.config, right.program.segments[0]))
     last = expected.cycles(0) - 1
     for moment in (0, 1, *host.rng.integers(2, last, 6), last):
-        await host.tell(feeding(host.config, right.batch[0]))
+        await prepare(host, right, loaded=True)
         await host.pulse("start")
         second = cocotb.start_soon(start_in(host, int(moment)))
         ended = await host.idle()
         await second
         assert ended == Ended(expected.cycles(0), Error.BUSY), f"start in cycle {moment}"
-        await assert_right(host, expected, right.batch[0])
+        await assert_right(host, expected)
 
 
 @cocotb.test(timeout_time=5, timeout_unit="ms")
@@ -63,18 +74,17 @@ async def start_while_clearing(dut: Any) -> None:
     """Noted in any cycle of it; the accumulators are all zero nonetheless."""
     right, _ = split(read_jobs())
     host = ArrayHost(dut, right.program.config)
-    segment, expected = right.program.segments[0], Expected(right)
+    expected = Expected(right)
     await host.reset()
     for moment in (0, *host.rng.integers(1, host.config.rows - 1, 3), host.config.rows - 1):
-        await host.tell(loading(host.config, segment) + feeding(host.config, right.batch[0]))
+        await prepare(host, right)
         await host.pulse("start")
         await host.cycles(int(host.rng.integers(expected.cycles(0) - 1)))
         await host.pulse("rst")
         second = cocotb.start_soon(start_in(host, int(moment)))
         assert await host.idle() == Ended(host.config.rows, Error.BUSY)
         await second
-        await host.tell(arming(host.config, len(segment.passes)))
-        await assert_right(host, expected, right.batch[0])
+        await assert_right(host, expected)
 
 
 async def start_in(host: ArrayHost, cycle: int) -> None:
@@ -97,7 +107,7 @@ async def mistakes(dut: Any) -> None:
         for memory, *word in job.wrong:
             await host.tell(packed(host.config, Memory(memory), *word))
         for _ in range(2):
-            await host.tell(feeding(host.config, job.batch[0]))
+            await prepare(host, job, loaded=True)
             assert (await host.run()).error == job.error, job.name
         await host.tell(loading(host.config, right.program.segments[0]))
-        await assert_right(host, expected, right.batch[0])
+        await assert_right(host, expected)

@@ -7,7 +7,7 @@ import cocotb
 from spec.eie.iomap import Error
 from tests.sim.benches.array_host import ArrayHost, Ended, Expected
 from tests.sim.benches.array_runs import single
-from tests.sim.benches.jobs import read_jobs
+from tests.sim.benches.jobs import groups, read_jobs
 from tests.sim.benches.requests import Questions, arming, feeding, loading
 
 PHASES = ("control", "compute", "drain")
@@ -21,9 +21,13 @@ class Disturbed:
         self.host = host
         self.expected = expected
         self.program = expected.job.program
-        self.segment = self.program.segments[0]
-        self.acts = expected.job.batch[0]
-        self.writes = loading(host.config, self.segment) + feeding(host.config, self.acts)
+        ((self.segment, self.run),) = self.program.runs()
+        self.acts = groups(expected.job)[0]
+        self.writes = [
+            *loading(host.config, self.segment),
+            *feeding(host.config, self.acts),
+            *arming(host.config, self.segment, self.run),
+        ]
 
     async def until(self, moment: str) -> None:
         """Load, run or read until a random moment of the part that ``moment`` names."""
@@ -37,7 +41,7 @@ class Disturbed:
         await host.tell(self.writes)
         if moment == "read":
             await host.run()
-            reads = Questions(host.config, self.segment).reads
+            reads = Questions(host.config, self.segment, self.run).reads
             ask = cocotb.start_soon(host.ask(reads))
             await host.cycles(int(rng.integers(1, 2 * len(reads))))
             ask.cancel()
@@ -61,9 +65,11 @@ class Disturbed:
         host, config = self.host, self.host.config
         await host.reset()
         assert await host.run() == Ended(0, Error.NO_IMAGE)
-        passes = arming(config, len(self.segment.passes))
-        await host.tell(self.writes if reload else passes + feeding(config, self.acts))
-        self.expected.check(0, *await host.run_segment(self.segment))
+        if reload:
+            await host.tell(loading(config, self.segment))
+        ended, results = await host.run_single(self.program, self.acts)
+        self.expected.check_single(ended, results)
+        host.check_words(results)
 
 
 @cocotb.test(timeout_time=5, timeout_unit="ms")

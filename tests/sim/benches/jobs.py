@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from spec import image
+from spec.eie.config import EieConfig
 from spec.eie.iomap import Error
-from spec.eie.program import Program
+from spec.eie.program import Program, matrix_of
 
 JOBS = "SKIPSTONE_BENCH_JOBS"
 """Environment variable with the path of the list of jobs."""
@@ -69,4 +70,39 @@ def read_jobs() -> list[Job]:
             next(error for error in Error if error == document["error"]),
         )
         for document in json.loads(Path(os.environ[JOBS]).read_text())
+    ]
+
+
+def groups(job: Job) -> list[np.ndarray]:
+    """The vectors in groups of one per lane, zeros in the lanes that are left; (lanes, inputs)."""
+    lanes = job.program.config.lanes
+    vectors = np.zeros((-(-len(job.batch) // lanes) * lanes, job.batch.shape[1]), np.int64)
+    vectors[: len(job.batch)] = job.batch
+    return list(vectors.reshape(-1, lanes, job.batch.shape[1]))
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A column that is broadcast to a PE: its number in the cluster, its activations."""
+
+    column: int
+    values: np.ndarray
+
+    def packed(self, config: EieConfig) -> int:
+        """The activations as a field of a payload, the first lane's lowest."""
+        mask = (1 << config.act_bits) - 1
+        return sum(
+            (int(value) & mask) << config.act_bits * lane for lane, value in enumerate(self.values)
+        )
+
+
+def heard(job: Job, acts: np.ndarray, pe: int) -> list[Heard]:
+    """What is broadcast in a PE's cluster in the first pass; ``acts`` is (lanes, inputs)."""
+    segment = job.program.segments[0]
+    csc = matrix_of(job.program.config, segment, segment.passes[0])
+    columns = csc.global_columns(np.full(csc.local_columns, pe), np.arange(csc.local_columns))
+    return [
+        Heard(local, acts[:, column])
+        for local, column in enumerate(columns.tolist())
+        if column < acts.shape[1] and acts[:, column].any()
     ]

@@ -3,26 +3,30 @@
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import cocotb
 import numpy as np
+from cocotb.triggers import FallingEdge
 
 from hw.eie.payloads import column_layout
 from spec.eie.config import IO_DATA_BITS, EieConfig
 from spec.eie.counters import PE_COUNTERS
-from spec.eie.cycles import DRAIN_CYCLES, count_pass
+from spec.eie.cycles import count_pass, drain_latency
 from spec.eie.descriptor import Descriptor
 from spec.eie.golden import decode_pass
 from spec.eie.iomap import Memory, pe_counter_bits
 from spec.eie.program import Pass, Segment
+from spec.eie.work import Work
 from spec.numbers import requantize
+from sw.host.words import segment_writes
 from tests.hw.streams import Pace, steady
 from tests.sim.benches.drivers import Bench, Fields, Stream
-from tests.sim.benches.jobs import Job
+from tests.sim.benches.jobs import Job, heard
 
-INPUTS = """broadcast__valid offered phase__scanning phase__computing phase__save drain__enable
-drain__clear drain__store_enable scan__enable host__write_enable host__read_enable"""
+INPUTS = """broadcast__valid offered reduced phase__scanning phase__computing phase__save
+drain__enable drain__clear drain__bias_enable drain__store_enable scan__enable host__write_enable
+host__read_enable"""
 
 
 class Order(NamedTuple):
@@ -38,6 +42,7 @@ class Share:
     """One PE's share of a job's first pass, and what the models say about it."""
 
     def __init__(self, job: Job, pe: int) -> None:
+        self.job = job
         self.config: EieConfig = job.program.config
         self.pe = pe
         self.segment: Segment = job.program.segments[0]
@@ -49,50 +54,60 @@ class Share:
         return self.step.descriptor
 
     def columns(self, acts: np.ndarray) -> list[int]:
-        """The non-zero activations, as payloads of the broadcast."""
+        """What is broadcast to this PE, as payloads."""
         fields = Fields.of(column_layout(self.config))
         base = self.descriptor.pointer_base
         return [
-            fields.pack(pointer=base + int(column), value=int(acts[column]))
-            for column in np.flatnonzero(acts)
+            fields.pack(pointer=base + one.column, values=one.packed(self.config))
+            for one in heard(self.job, acts, self.pe)
         ]
 
     def sums(self, acts: np.ndarray) -> np.ndarray:
-        rows = self.descriptor.rows * self.config.pes
-        return self.decoded.multiply(acts, np.flatnonzero(acts), rows)[self.pe :: self.config.pes]
+        """What this PE adds up, (lanes, rows): its own rows of the columns of its cluster."""
+        pes = self.config.cluster_pes(self.descriptor.split)
+        cluster, place = divmod(self.pe, pes)
+        own = np.arange(acts.shape[1]) % self.config.pes // pes == cluster
+        rows = self.descriptor.rows * pes
+        return np.stack([self.decoded.multiply(lane * own, rows)[place::pes] for lane in acts])
 
-    def outputs(self, acts: np.ndarray) -> list[int]:
-        """Activations after drain, as the words in which they are stored."""
+    def outputs(self, acts: np.ndarray) -> list[list[int]]:
+        """Activations if this PE's sums are all there are, as they are stored: lanes, rows."""
         step = self.descriptor
-        bias = self.segment.biases[self.pe, step.bias_base : step.bias_base + step.rows]
+        bias = self.segment.biases[self.pe, self.bias_address(np.arange(step.rows))]
         scale, bits = (step.multiplier, step.shift), self.config.act_bits
         outputs = requantize(self.sums(acts), bias, *scale, act_bits=bits, relu=step.relu)
         return (outputs & ((1 << bits) - 1)).tolist()
 
-    def entries(self, acts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Entries and pads of the active columns in this PE, as a matrix of one PE."""
-        active = np.flatnonzero(acts)
-        decoded, own = self.decoded, slice(self.pe, self.pe + 1)
-        return decoded.entries[active, own], decoded.pads[active, own]
+    def bias_address(self, row: Any) -> Any:
+        """Of the bias of a row: rows of all clusters side by side share one."""
+        return self.descriptor.bias_base + (row >> self.descriptor.split)
+
+    def work(self, acts: np.ndarray) -> Work:
+        """What the broadcast columns cost in this PE, as a matrix of one PE."""
+        active = [one.column for one in heard(self.job, acts, self.pe)]
+        own, work = slice(self.pe, self.pe + 1), self.decoded.work
+        return Work(work.weights[active, own], work.pads[active, own], work.lines[active, own])
 
     def counts(self, acts: np.ndarray) -> dict[str, int]:
         """Counters if this PE were alone and no activation zero: its columns come without a gap."""
-        entries, pads = self.entries(acts)
-        columns = len(entries)
-        descriptor = replace(self.descriptor, columns=columns, input_rows=max(1, columns))
-        alone = replace(self.config, pes=1)
-        counts = count_pass(alone, descriptor, [np.arange(columns)], entries, pads)
-        return dict(zip(PE_COUNTERS, counts.pe[0, 0].tolist(), strict=True))
+        live = [np.count_nonzero(one.values) for one in heard(self.job, acts, self.pe)]
+        columns = len(live)
+        descriptor = replace(self.descriptor, split=0, columns=columns, input_rows=max(1, columns))
+        alone = replace(self.config, pes=1, clusters=1)
+        found = count_pass(alone, descriptor, np.array([live], np.int64), self.work(acts))
+        return {name: int(found.of(name)[0, 0]) for name in PE_COUNTERS}
 
 
 class PeBench(Bench):
     """A PE, and every side of it."""
 
-    def __init__(self, dut: Any) -> None:
+    def __init__(self, dut: Any, config: EieConfig) -> None:
         super().__init__(dut, INPUTS)
+        self.config = config
         self.broadcast = Stream(self, "broadcast", follow="offered")
         self.blocked = 0
         cocotb.start_soon(self._observe())
+        cocotb.start_soon(self._reduce())
 
     async def _observe(self) -> None:
         """Count the cycles in which a column cannot come in; nothing here is a mistake."""
@@ -102,6 +117,15 @@ class PeBench(Bench):
             self.blocked += int(dut.offered.value) and not int(dut.broadcast__ready.value)
             assert not int(dut.row_error.value), "row_error without a mistake"
             assert not int(dut.pointer_error.value), "pointer_error without a mistake"
+
+    async def _reduce(self) -> NoReturn:
+        """Hand the sums back as if there were no other cluster, after as many steps."""
+        falls = FallingEdge(self.dut.clk)
+        under_way: deque[Any] = deque([0] * self.config.splits)
+        while True:
+            await falls
+            under_way.append(self.dut.sums.value)
+            self.dut.reduced.value = under_way.popleft()
 
     # The host ---------------------------------------------------------------------------------
 
@@ -125,12 +149,11 @@ class PeBench(Bench):
         return int(self.dut.host__answer.value)
 
     async def load(self, share: Share, pace: Pace = steady) -> None:
-        segment, pe = share.segment, share.pe
-        await self.write(Memory.POINTERS, segment.pointers[pe], pace=pace)
-        await self.write(Memory.LINES, segment.lines[pe], pace=pace)
-        await self.write(Memory.BIASES, segment.biases[pe], pace=pace)
-        for number, book in enumerate(segment.codebooks):
-            await self.write(Memory.CODEBOOK, book, number << share.config.code_bits, pace)
+        for memory, _, addresses, words in segment_writes(share.config, share.segment):
+            if memory != Memory.DESCRIPTORS and words.size:
+                # A row of words for each PE, or one for all.
+                own = words[share.pe % len(words)]
+                await self.write(memory, own.tolist(), int(addresses[0, 0]), pace)
 
     # Central control --------------------------------------------------------------------------
 
@@ -167,21 +190,26 @@ class PeBench(Bench):
         self.drive("phase", computing=0, scanning=0)
 
     async def drain(self, orders: Sequence[Order], pace: Pace = steady) -> None:
-        """Give orders, each to be stored when its activation is ready."""
+        """Give orders; the bias is due when the sum comes back, and it is stored when its
+        activation is ready."""
         waiting = deque(orders)
-        under_way: deque[Order | None] = deque([None] * DRAIN_CYCLES)
+        splits, latency = self.config.splits, drain_latency(self.config)
+        under_way: deque[Order | None] = deque([None] * (latency + 1))
         while waiting or any(under_way):
             order = waiting.popleft() if waiting and pace() else None
-            under_way.append(order)
-            stored = under_way.popleft()
+            under_way.appendleft(order)
+            under_way.pop()
+            biased, stored = under_way[splits], under_way[latency]
             self.drive("drain", enable=order is not None, clear=order is not None and order.clear)
-            self.drive("drain", store_enable=stored is not None)
+            self.drive("drain", bias_enable=biased is not None, store_enable=stored is not None)
             if order:
-                self.drive("drain", row=order.row, bias_address=order.bias_address)
+                self.drive("drain", row=order.row)
+            if biased:
+                self.drive("drain", bias_address=biased.bias_address)
             if stored:
                 self.drive("drain", store_address=stored.store_address)
             await self.edge
-        self.drive("drain", enable=0, clear=0, store_enable=0)
+        self.drive("drain", enable=0, clear=0, bias_enable=0, store_enable=0)
 
     async def counters(self, number: int) -> dict[str, int]:
         """End pass ``number``, and read what was counted in it."""

@@ -10,7 +10,7 @@ from hw.eie.payloads import column_layout, span_layout
 from hw.eie.pointer_read import PointerRead
 from tests.hw.streams import Pace, paces, ragged, steady
 from tests.sim.benches.drivers import Bench, Fields, Stream
-from tests.sim.benches.jobs import Job, read_jobs
+from tests.sim.benches.jobs import Job, groups, heard, read_jobs
 
 
 @dataclass(frozen=True)
@@ -28,17 +28,18 @@ class Columns:
 
 
 def columns_of(job: Job, acts: np.ndarray, pe: int) -> Columns:
-    """The non-zero activations of the first pass, for the part of the matrix that is in one PE."""
-    segment = job.program.segments[0]
-    base = segment.passes[0].descriptor.pointer_base
+    """What the scan broadcasts of the first pass to one PE."""
+    config, segment = job.program.config, job.program.segments[0]
+    first = segment.passes[0].descriptor.pointer_base
     pointers = segment.pointers[pe].astype(int).tolist()
-    fields = Fields.of(column_layout(job.program.config))
+    fields = Fields.of(column_layout(config))
     columns, spans = [], []
-    for column in np.flatnonzero(acts):
-        at, value = base + int(column), int(acts[column])
-        columns.append(fields.pack(pointer=at, value=value))
-        if pointers[at] != pointers[at + 1]:
-            spans.append({"start": pointers[at], "end": pointers[at + 1], "value": value})
+    for one in heard(job, acts, pe):
+        at, values = first + one.column, one.packed(config)
+        columns.append(fields.pack(pointer=at, values=values))
+        start, end = pointers[at], pointers[at + 1]
+        if start != end:
+            spans.append({"start": start, "end": end, "values": values})
     return Columns(pointers, columns, spans)
 
 
@@ -95,7 +96,7 @@ async def spans_in_any_traffic(dut: Any) -> None:
     await bench.pulse("rst")
     for job in jobs:
         for pe in range(job.program.config.pes):
-            work = columns_of(job, job.batch[0], pe)
+            work = columns_of(job, groups(job)[0], pe)
             await bench.load(work.pointers, ragged(bench.rng, 0.8))
             for maker, taker in paces(bench.rng):
                 await bench.run(work, maker, taker)
@@ -107,7 +108,8 @@ async def reset_on_the_way(dut: Any) -> None:
     jobs = read_jobs()
     bench = PointerBench(dut, jobs[0])
     for job in jobs:
-        work = columns_of(job, job.batch[0], int(bench.rng.integers(job.program.config.pes)))
+        pe = int(bench.rng.integers(job.program.config.pes))
+        work = columns_of(job, groups(job)[0], pe)
         await bench.load(work.pointers, steady)
         for _ in range(5):
             sender = cocotb.start_soon(bench.i.send(work.columns))

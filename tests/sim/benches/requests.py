@@ -1,20 +1,15 @@
 """The words of a host's requests to the array, and what the answers mean."""
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from spec.eie.config import IO_DATA_BITS, EieConfig
 from spec.eie.counters import ARRAY_COUNTERS, PE_COUNTERS
-from spec.eie.iomap import (
-    Memory,
-    array_counter_bits,
-    descriptor_word_bits,
-    pack_reads,
-    pack_writes,
-    pe_counter_bits,
-)
-from spec.eie.program import Segment
+from spec.eie.iomap import Memory, array_counter_bits, pack_reads, pack_writes, pe_counter_bits
+from spec.eie.program import Run, Segment, Slice
+from sw.host.words import Writes, arming_writes, feed_writes, segment_writes
 
 
 def packed(config: EieConfig, memory: Memory, pe: Any, address: Any, data: Any) -> list[int]:
@@ -23,74 +18,70 @@ def packed(config: EieConfig, memory: Memory, pe: Any, address: Any, data: Any) 
     return [int(low) | int(high) << IO_DATA_BITS for low, high in words]
 
 
-def arming(config: EieConfig, passes: int) -> list[int]:
-    """The write that tells the number of passes."""
-    return packed(config, Memory.CONTROL, 0, 0, passes)
+def _payloads(config: EieConfig, writes: Iterable[Writes]) -> list[int]:
+    return [payload for one in writes for payload in packed(config, *one)]
 
 
-def loading(config: EieConfig, segment: Segment) -> list[int]:
-    """The writes that load a segment, the one that arms the array last."""
-    every = np.arange(config.pes)[:, None]
-    writes = []
-    for memory, words in (
-        (Memory.BIASES, segment.biases),
-        (Memory.POINTERS, segment.pointers),
-        (Memory.LINES, segment.lines),
-    ):
-        writes += packed(config, memory, every, np.arange(words.shape[1]), words)
-    books, codes = segment.codebooks.shape
-    address = np.arange(books)[:, None] << config.code_bits | np.arange(codes)
-    writes += packed(config, Memory.CODEBOOK, every, address.ravel(), segment.codebooks.ravel())
-    for number, step in enumerate(segment.passes):
-        words = np.array(step.descriptor.pack(config), np.uint64)
-        address = number << descriptor_word_bits(config) | np.arange(len(words))
-        writes += packed(config, Memory.DESCRIPTORS, 0, address, words)
-    return writes + arming(config, len(segment.passes))
+def loading(config: EieConfig, segment: Segment | None) -> list[int]:
+    """The writes that load a segment."""
+    return _payloads(config, segment_writes(config, segment)) if segment else []
 
 
-def feeding(config: EieConfig, acts: np.ndarray) -> list[int]:
-    """The writes that bring activations into half 0, zeros up to the end of their last row."""
-    words = np.zeros(-(-len(acts) // config.pes) * config.pes, np.int64)
-    words[: len(acts)] = acts
-    row, pe = np.divmod(np.arange(len(words)), config.pes)
-    return packed(config, Memory.ACTIVATIONS, pe, row, words)
+def arming(config: EieConfig, segment: Segment, run: Run) -> list[int]:
+    """The write that names the passes of a run."""
+    return _payloads(config, [arming_writes(config, segment, run)])
+
+
+def feeding(config: EieConfig, vectors: np.ndarray, feed: Slice | None = None) -> list[int]:
+    """The writes that bring vectors, (lanes, inputs), or a slice of them, into half 0."""
+    feed = feed or Slice(layer=0, first=0, count=vectors.shape[1])
+    return _payloads(config, [feed_writes(config, vectors, feed)])
 
 
 class Results(NamedTuple):
-    """What the host reads after a run."""
+    """What the host reads after a run.
+
+    ``outputs`` is (lanes, outputs), ``in_pe`` (passes, pes, counters), ``in_array`` (passes,
+    counters).
+    """
 
     outputs: np.ndarray
     in_pe: np.ndarray
     in_array: np.ndarray
 
+    def of_array(self, name: str) -> np.ndarray:
+        """A counter of the array in every pass."""
+        return self.in_array[:, ARRAY_COUNTERS.index(name)]
+
 
 class Questions:
     """The reads after a run, and what their answers mean."""
 
-    def __init__(self, config: EieConfig, segment: Segment) -> None:
+    def __init__(self, config: EieConfig, segment: Segment, run: Run) -> None:
         self.config = config
-        self.outputs = segment.fetch.count if segment.fetch else 0
-        self.passes = len(segment.passes)
+        self.outputs = run.fetch.count if run.fetch else 0
+        self.passes = len(run.passes)
         row, pe = np.divmod(np.arange(self.outputs), config.pes)
-        half = segment.final_half << config.act_row_bits
-        number = np.arange(self.passes)[:, None, None]
+        half = np.arange(config.lanes)[:, None] * 2 + run.final_half
+        number = (segment.first_pass(config, run) + np.arange(self.passes))[:, None, None]
         in_pe = number << pe_counter_bits() | np.arange(len(PE_COUNTERS))
         in_array = number[:, 0] << array_counter_bits() | np.arange(len(ARRAY_COUNTERS))
         self.reads = np.concatenate(
             [
-                pack_reads(config, Memory.ACTIVATIONS, pe, half | row),
+                pack_reads(config, Memory.ACTIVATIONS, pe, half << config.act_row_bits | row),
                 pack_reads(config, Memory.COUNTERS, np.arange(config.pes)[None, :, None], in_pe),
                 pack_reads(config, Memory.CONTROL, 0, in_array),
             ]
         )
 
     def results(self, answers: np.ndarray) -> Results:
-        """Outputs, counters (passes, pes, counters), and central control's (passes, counters)."""
-        in_pe = self.outputs + self.passes * self.config.pes * len(PE_COUNTERS)
-        outputs, per_pe, per_array = np.split(answers, [self.outputs, in_pe])
+        """The answers by what was asked for."""
+        outputs = self.outputs * self.config.lanes
+        in_pe = outputs + self.passes * self.config.pes * len(PE_COUNTERS)
+        acts, per_pe, per_array = np.split(answers, [outputs, in_pe])
         unused = IO_DATA_BITS - self.config.act_bits
         return Results(
-            outputs << unused >> unused,
+            acts.reshape(self.config.lanes, -1) << unused >> unused,
             per_pe.reshape(self.passes, self.config.pes, -1),
             per_array.reshape(self.passes, -1),
         )

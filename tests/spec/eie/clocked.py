@@ -5,28 +5,41 @@ and then changes them. It exists to be compared with :mod:`spec.eie.cycles`.
 """
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from spec.eie.config import EieConfig
+from spec.eie.counters import PE_COUNTERS
 
 PIPELINE = 3
 """Registers between matrix read and the accumulators: decode, multiply, add."""
 
 
+class Column(NamedTuple):
+    """A broadcast column in one PE: its weights, the pads that stand alone, the lines that it
+    touches; and in how many lanes its activation is zero."""
+
+    weights: int
+    pads: int
+    lines: int
+    zeros: int
+
+    @property
+    def empty(self) -> bool:
+        return self.weights + self.pads == 0
+
+
 @dataclass
 class Element:
-    """Registers and counters of one PE. A column is its (weights, pads) in this PE."""
+    """Registers and counters of one PE."""
 
     config: EieConfig
-    queue: list[tuple[int, int]] = field(default_factory=list)
-    pointer: tuple[int, int] | None = None
-    ahead: list[tuple[int, int]] = field(default_factory=list)
+    queue: list[Column] = field(default_factory=list)
+    pointer: Column | None = None
+    ahead: list[Column] = field(default_factory=list)
     entries: list[str] = field(default_factory=list)
+    zeros: int = 0
     flight: list[bool] = field(default_factory=lambda: [False] * PIPELINE)
-    counts: dict[str, int] = field(
-        default_factory=lambda: dict.fromkeys(
-            ("busy", "pads", "empty", "starved", "imbalance", "blocking"), 0
-        )
-    )
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PE_COUNTERS, 0))
 
     @property
     def full(self) -> bool:
@@ -41,33 +54,44 @@ class Element:
     def idle(self) -> bool:
         return not (self.waiting or self.entries or any(self.flight))
 
+    @property
+    def looks_at_nothing(self) -> bool:
+        """Pointer read holds a column that has no entry here."""
+        return self.pointer is not None and self.pointer.empty
+
     def state(self, scanning: bool) -> str:
-        """What this cycle is counted as."""
+        """What this cycle is counted as; ``scanning`` says whether its cluster still broadcasts."""
         if self.entries:
             return "pads" if self.entries[0] == "pad" else "busy"
-        if self.pointer == (0, 0) and not self.ahead:
+        if self.looks_at_nothing and not self.ahead:
             return "empty"
         return "starved" if scanning or self.waiting else "imbalance"
 
-    def clock(self, broadcast: tuple[int, int] | None) -> None:
+    def count(self, scanning: bool) -> None:
+        state = self.state(scanning)
+        self.counts[state] += 1
+        self.counts["gated"] += self.zeros if state == "busy" else 0
+
+    def clock(self, broadcast: Column | None) -> None:
         """One clock edge: decide from the registers as they are, then change them all."""
         reader_free = len(self.entries) <= 1
-        has_work = self.pointer is not None and self.pointer != (0, 0)
+        has_work = self.pointer is not None and not self.pointer.empty
         if self.config.ahead_depth:
             keep = has_work and len(self.ahead) < self.config.ahead_depth
-            leaves = self.pointer == (0, 0) or keep
+            leaves = self.looks_at_nothing or keep
             taken = self.ahead[0] if reader_free and self.ahead else None
         else:
             keep = False
-            leaves = self.pointer == (0, 0) or (has_work and reader_free)
+            leaves = self.looks_at_nothing or (has_work and reader_free)
             taken = self.pointer if has_work and reader_free else None
         pop = bool(self.queue) and (self.pointer is None or leaves)
 
         self.flight = [bool(self.entries), *self.flight[:-1]]
         self.entries = self.entries[1:]
         if taken is not None:
-            weights, pads = taken
-            self.entries = ["pad"] * pads + ["weight"] * weights
+            self.entries = ["pad"] * taken.pads + ["weight"] * taken.weights
+            self.counts["lines"] += taken.lines
+            self.zeros = taken.zeros
             self.ahead = self.ahead[1:]
         if keep and self.pointer is not None:
             self.ahead = [*self.ahead, self.pointer]
@@ -81,28 +105,24 @@ class Element:
 
 @dataclass
 class Scan:
-    """Position of non-zero detection: a row of activations, and the next PE to look at."""
+    """Position of a cluster's non-zero detection: a row of activations, and the next PE to look at.
+
+    ``live`` says in how many lanes each activation is not zero, in rows of the cluster's ``pes``.
+    """
 
     config: EieConfig
-    nonzero: list[bool]
+    pes: int
+    live: list[list[int]]
     row: int = 0
     pe: int = 0
 
     @property
-    def rows(self) -> int:
-        return -(-len(self.nonzero) // self.config.pes)
-
-    @property
     def active(self) -> bool:
-        return self.row < self.rows
+        return self.row < len(self.live)
 
     def find(self, start: int) -> int | None:
         """The first non-zero of the row at or behind PE ``start``."""
-        base = self.row * self.config.pes
-        for pe in range(start, self.config.pes):
-            if base + pe < len(self.nonzero) and self.nonzero[base + pe]:
-                return pe
-        return None
+        return next((pe for pe in range(start, self.pes) if self.live[self.row][pe]), None)
 
     def advance(self, found: int | None) -> None:
         """Leave ``found`` behind, and the row when it is exhausted."""
@@ -111,19 +131,57 @@ class Scan:
             return
         self.pe = found + 1
         ahead = self.config.scan_ahead and self.find(self.pe) is None
-        if ahead or self.pe == self.config.pes:
+        if ahead or self.pe == self.pes:
             self.row, self.pe = self.row + 1, 0
 
 
+@dataclass
+class Cluster:
+    """PEs that hear the same broadcasts. ``works[j][pe]`` is (weights, pads, lines) of column j."""
+
+    config: EieConfig
+    scan: Scan
+    elements: list[Element]
+    works: list[list[tuple[int, int, int]]]
+    broadcasts: int = 0
+    stalls: int = 0
+
+    @property
+    def idle(self) -> bool:
+        return not self.scan.active and all(element.idle for element in self.elements)
+
+    def clock(self) -> None:
+        """One clock edge: broadcast what is found, unless a queue is full."""
+        scan = self.scan
+        columns: list[Column | None] = [None] * len(self.elements)
+        if scan.active:
+            found = scan.find(scan.pe)
+            blocked = found is not None and any(element.full for element in self.elements)
+            if blocked:
+                self.stalls += 1
+                for element in self.elements:
+                    element.counts["blocking"] += element.full
+            elif found is not None:
+                zeros = self.config.lanes - scan.live[scan.row][found]
+                work = self.works[scan.row * scan.pes + found]
+                columns = [Column(*own, zeros) for own in work]
+                self.broadcasts += 1
+            if not blocked:
+                scan.advance(found)
+        for element, column in zip(self.elements, columns, strict=True):
+            element.clock(column)
+
+
 def run_clocked(
-    config: EieConfig, nonzero: list[bool], weights: list[list[int]], pads: list[list[int]]
+    config: EieConfig, split: int, live: list[int], work: list[list[tuple[int, int, int]]]
 ) -> tuple[dict[str, int], list[dict[str, int]]]:
-    """Compute one pass of one image.
+    """Compute one pass of one image per lane.
 
     Parameters
     ----------
-    nonzero : list of bool, one per column
-    weights, pads : lists over columns of lists over PEs
+    live : list of int, one per column of the matrix
+        In how many lanes its activation is not zero.
+    work : list over columns of a cluster of lists over PEs of (weights, lone pads, lines)
 
     Returns
     -------
@@ -132,27 +190,28 @@ def run_clocked(
     pes : list of dict
         All counters of each PE.
     """
-    scan = Scan(config, nonzero)
-    elements = [Element(config) for _ in range(config.pes)]
-    array = {"compute": 0, "broadcasts": 0, "stalls": 0}
-    while True:
-        array["compute"] += 1
-        for element in elements:
-            element.counts[element.state(scan.active)] += 1
-        if not scan.active and all(element.idle for element in elements):
-            return array, [element.counts for element in elements]
-        column = None
-        if scan.active:
-            found = scan.find(scan.pe)
-            blocked = found is not None and any(element.full for element in elements)
-            if blocked:
-                array["stalls"] += 1
-                for element in elements:
-                    element.counts["blocking"] += element.full
-            elif found is not None:
-                column = scan.row * config.pes + found
-                array["broadcasts"] += 1
-            if not blocked:
-                scan.advance(found)
-        for pe, element in enumerate(elements):
-            element.clock(None if column is None else (weights[column][pe], pads[column][pe]))
+    pes = config.pes >> split
+    padded = live + [0] * (-len(live) % config.pes)
+    rows = [padded[at : at + config.pes] for at in range(0, len(padded), config.pes)]
+    clusters = []
+    for first in range(0, config.pes, pes):
+        span = slice(first, first + pes)
+        scan = Scan(config, pes, [row[span] for row in rows])
+        elements = [Element(config) for _ in range(pes)]
+        clusters.append(Cluster(config, scan, elements, [column[span] for column in work]))
+    compute, done = 0, False
+    while not done:
+        compute += 1
+        for cluster in clusters:
+            for element in cluster.elements:
+                element.count(cluster.scan.active)
+        done = all(cluster.idle for cluster in clusters)
+        if not done:
+            for cluster in clusters:
+                cluster.clock()
+    array = {
+        "compute": compute,
+        "broadcasts": sum(cluster.broadcasts for cluster in clusters),
+        "stalls": sum(cluster.stalls for cluster in clusters),
+    }
+    return array, [element.counts for cluster in clusters for element in cluster.elements]

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spec.eie.csc import check, decode, encode, locate, pack_lines, unpack_lines
+from spec.eie.csc import check, decode, encode, locate
 from spec.errors import UserError
 from tests.programs import random_codes, random_config
 
@@ -90,10 +90,31 @@ def test_decode_undoes_encode(rng):
             empty_columns=0.1,
             long_runs=0.2,
         )
-        csc = encode(codes, config.pes, config.run_bits)
+        clusters = 1 << int(rng.integers(config.splits + 1))
+        csc = encode(codes, config.pes, config.run_bits, clusters)
         assert np.array_equal(decode(csc), codes)
         assert np.count_nonzero(~csc.pads) == np.count_nonzero(codes)
-        assert (csc.run[csc.pads] == config.longest_run).all()
+        assert (csc.run[csc.pads] == (1 << config.run_bits) - 1).all()
+
+
+@pytest.mark.parametrize(("pes", "clusters"), [(2, 2), (4, 2), (6, 2), (8, 4), (8, 8)])
+def test_a_cluster_stores_its_columns_like_an_array_of_its_own(rng, pes, clusters):
+    """Those of the activations in its PEs: j in PE j % pes; rows go to its PEs in turn."""
+    own = pes // clusters
+    for columns in (1, own, pes - 1, pes, 3 * pes + own + 1):
+        codes = random_codes(rng, random_config(rng, code_bits=4), 41, columns, density=0.2)
+        csc = encode(codes, pes, 2, clusters)
+        assert (csc.cluster_pes, csc.local_rows) == (own, -(-41 // pes) * clusters)
+        for cluster in range(clusters):
+            mine = [j for j in range(columns) if j % pes // own == cluster]
+            alone = encode(codes[:, mine], own, 2)
+            for pe in range(own):
+                whole = cluster * own + pe
+                assert np.array_equal(csc.of_pe(whole), alone.of_pe(pe))
+                ends = np.pad(alone.pointers[pe], (0, csc.local_columns - len(mine)), "edge")
+                assert np.array_equal(csc.pointers[whole], ends)
+            local = np.arange(len(mine))
+            assert csc.global_columns(np.full_like(local, cluster * own), local).tolist() == mine
 
 
 def test_no_column_ends_with_a_pad(rng):
@@ -105,12 +126,14 @@ def test_no_column_ends_with_a_pad(rng):
 
 def test_entries_stand_where_the_dense_matrix_has_them(rng):
     codes = random_codes(rng, random_config(rng, code_bits=4), 50, 20, density=0.1)
-    csc = encode(codes, 4, 1)
-    where = locate(csc)
-    rows = where.local_row * 4 + where.pe
-    kept = ~csc.pads
-    assert np.array_equal(codes[rows[kept], where.column[kept]], csc.code[kept])
-    assert (codes[rows[~kept], where.column[~kept]] == 0).all()
+    for clusters in (1, 2, 4):
+        csc = encode(codes, 4, 1, clusters)
+        where = locate(csc)
+        rows = csc.global_rows(where.pe, where.local_row)
+        columns = csc.global_columns(where.pe, where.column)
+        kept = ~csc.pads
+        assert np.array_equal(codes[rows[kept], columns[kept]], csc.code[kept])
+        assert (codes[rows[~kept], columns[~kept]] == 0).all()
 
 
 def test_a_matrix_of_zeros_has_no_entries():
@@ -138,8 +161,8 @@ def test_backward_pointers_are_refused(csc):
 
 
 def test_pointers_of_another_shape_are_refused(csc):
-    with pytest.raises(UserError, match=r"shape \(3, 6\), must be \(3, 7\)"):
-        check(replace(csc, pointers=csc.pointers[:, 1:]))
+    with pytest.raises(UserError, match=r"shape \(2, 7\), must be of 3 PEs"):
+        check(replace(csc, pointers=csc.pointers[1:]))
     with pytest.raises(UserError, match="must be .* and start at 0"):
         check(replace(csc, pointers=csc.pointers + 1))
 
@@ -161,15 +184,11 @@ def test_an_entry_behind_the_last_row_is_refused(csc):
         check(replace(csc, run=run))
 
 
-@pytest.mark.parametrize("per_line", [1, 2, 8])
-@pytest.mark.parametrize("count", [0, 1, 7, 8, 9])
-def test_lines_hold_entries_lowest_first(rng, per_line, count):
-    widths = {"code_bits": 5, "run_bits": 3, "per_line": per_line}
-    code, run = (rng.integers(0, 1 << bits, count).astype(np.uint8) for bits in (5, 3))
-    lines = pack_lines(code, run, **widths)
-    assert len(lines) == -(-count // per_line)
-    for index in range(count):
-        line, slot = divmod(index, per_line)
-        assert int(lines[line]) >> (8 * slot) & 255 == int(code[index]) | int(run[index]) << 5
-    found = unpack_lines(lines, count, **widths)
-    assert np.array_equal(found, (code, run))
+def test_an_entry_in_a_column_that_is_none_is_refused():
+    """Five columns on two clusters of one PE: the second has two, and room for three."""
+    csc = encode(np.ones((2, 5), np.uint8), 2, 4, 2)
+    pointers = csc.pointers.copy()
+    assert pointers.tolist() == [[0, 2, 4, 6], [0, 2, 4, 4]]
+    pointers[1, 1:] = 1, 2, 4
+    with pytest.raises(UserError, match="PE 1, column 2: .* in column 5, the matrix has 5"):
+        check(replace(csc, pointers=pointers))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from spec.eie.config import DESCRIPTOR_WORD_BITS, IO_DATA_BITS, EieConfig, preset
-from spec.eie.descriptor import Descriptor, descriptor_fields, descriptor_words
+from spec.eie.descriptor import Descriptor, cluster_columns, descriptor_fields, descriptor_words
 from spec.errors import UserError
 from tests.programs import random_config
 
@@ -52,6 +52,8 @@ def test_the_first_field_is_lowest():
     zero = Descriptor(**(values | dict.fromkeys(FLAGS, False)))
     assert replace(zero, pointer_base=5).pack(config) == [5, *[0] * (descriptor_words(config) - 1)]
     at = config.pointer_address_bits
+    assert replace(zero, split=1).pack(config)[0] == 1 << at
+    at += sum(descriptor_fields(config)[name] for name in ("split", "widen"))
     assert replace(zero, columns=3).pack(config)[0] == 3 << at
 
 
@@ -71,6 +73,8 @@ def test_counts_reach_their_capacities(rng):
         config = random_config(rng)
         widths = descriptor_fields(config)
         for name, most in (
+            ("split", config.splits),
+            ("widen", config.run_bits_most - config.run_bits),
             ("columns", config.acts),
             ("input_rows", config.act_rows),
             ("rows", config.rows),
@@ -85,6 +89,9 @@ def test_counts_reach_their_capacities(rng):
 def test_the_largest_descriptor_fits_its_addresses():
     config = EieConfig(
         pes=256,
+        clusters=256,
+        run_bits=1,
+        run_bits_most=8,
         act_bits=8,
         weight_bits=8,
         acc_bits=30,
@@ -96,3 +103,13 @@ def test_the_largest_descriptor_fits_its_addresses():
         codebooks=256,
     )
     assert descriptor_words(config) <= 1 << DESCRIPTOR_WORD_BITS
+
+
+@pytest.mark.parametrize("split", [0, 1, 2, 3])
+def test_the_first_cluster_is_fullest(split):
+    config = preset("tiny", pes=8, clusters=8)
+    own = 8 >> split
+    for columns in range(1, 40):
+        clusters = [j % 8 // own for j in range(columns)]
+        fullest = max(clusters.count(cluster) for cluster in set(clusters))
+        assert cluster_columns(config, columns, split) == clusters.count(0) == fullest

@@ -7,6 +7,7 @@ from spec.eie.config import preset
 from spec.eie.counters import ARRAY_COUNTERS
 from spec.eie.cycles import count_pass
 from spec.eie.descriptor import Descriptor
+from spec.eie.work import Work
 from tests.spec.eie import published
 
 pytestmark = pytest.mark.unit
@@ -17,6 +18,8 @@ def predicted(entries: np.ndarray, acts: np.ndarray) -> dict[str, int]:
     columns, pes = entries.shape
     descriptor = Descriptor(
         pointer_base=0,
+        split=0,
+        widen=0,
         columns=columns,
         input_rows=-(-columns // pes),
         input_base=0,
@@ -30,10 +33,10 @@ def predicted(entries: np.ndarray, acts: np.ndarray) -> dict[str, int]:
         drain=True,
         swap=True,
     )
-    active = [np.flatnonzero(np.append(acts, 1.0))]
-    config = preset("isca16", pes=pes)
-    counts = count_pass(config, descriptor, active, entries, np.zeros_like(entries))
-    return dict(zip(ARRAY_COUNTERS, counts.array[0].tolist(), strict=True))
+    live = np.append(acts, 1.0)[None] > 0
+    none = np.zeros_like(entries)
+    counts = count_pass(preset("isca16", pes=pes), descriptor, live, Work(entries, none, none))
+    return {name: int(counts.of(name)[0]) for name in ARRAY_COUNTERS}
 
 
 @pytest.mark.parametrize("trial", range(40))

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -13,9 +13,11 @@ from torch import nn
 from spec.eie.config import EieConfig
 from spec.image import unpack
 from sw.compile.calibrate import measure
-from sw.compile.network import FloatLayer, Network
+from sw.compile.integer_lstm import IntegerLstm
+from sw.compile.network import FloatLayer, FloatLstm, Network
 from sw.compile.quantize import IntegerLayer, quantize_network
-from sw.compile.share import recover
+from sw.compile.quantize_lstm import quantize_recurrent
+from sw.compile.share import recover, recover_lstm
 
 Kind = TypeVar("Kind", bound=nn.Module)
 
@@ -60,9 +62,39 @@ def integer_layers(
     return quantize_network([recover(layer, config) for layer in layers], ranges, config)
 
 
+def float_lstm(
+    rng: np.random.Generator, inputs: int, hidden: int, *, density: float = 0.4, **changes: Any
+) -> FloatLstm:
+    """A random LSTM; ``changes`` are parts of it that are given."""
+    layer = FloatLstm(
+        name="lstm",
+        weight_ih=shared_weight(rng, 4 * hidden, inputs, density=density),
+        weight_hh=shared_weight(rng, 4 * hidden, hidden, density=density),
+        bias=rng.normal(size=4 * hidden),
+        returns="sequence",
+    )
+    return replace(layer, **changes)
+
+
+def integer_lstm(
+    rng: np.random.Generator, config: EieConfig, *, inputs: int, hidden: int
+) -> IntegerLstm:
+    """A random LSTM, quantized for a configuration."""
+    layer = float_lstm(rng, inputs, hidden)
+    ranges, _ = measure([layer], rng.normal(size=(4, 8, inputs)))
+    (result,) = quantize_recurrent([recover_lstm(layer, config)], ranges, config)
+    assert isinstance(result, IntegerLstm)
+    return result
+
+
 def set_weights(module: Kind, rng: np.random.Generator) -> Kind:
-    """Give every Linear of a module shared weights, and BatchNorms something to fold."""
+    """Give every Linear and LSTM of a module shared weights, and BatchNorms something to fold."""
     for part in module.modules():
+        if isinstance(part, nn.RNNBase | nn.RNNCellBase):
+            for parameter in part.parameters():
+                if parameter.ndim == 2:
+                    weight = shared_weight(rng, *parameter.shape) / parameter.shape[1] ** 0.5
+                    parameter.data = torch.from_numpy(weight).to(parameter.dtype)
         if isinstance(part, nn.Linear):
             weight = shared_weight(rng, part.out_features, part.in_features)
             part.weight.data = torch.from_numpy(weight).to(part.weight.dtype)
@@ -77,17 +109,24 @@ def set_weights(module: Kind, rng: np.random.Generator) -> Kind:
     return module.eval()
 
 
-def export(module: nn.Module, *shape: int) -> torch.export.ExportedProgram:
+def export(module: nn.Module, *shape: int, **options) -> torch.export.ExportedProgram:
     """Export with an example of a shape, without torch's own warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return torch.export.export(module, (torch.zeros(shape),))
+        return torch.export.export(module, (torch.zeros(shape),), **options)
 
 
 def save_exported(module: nn.Module, path: object, *shape: int) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.export.save(export(module, *shape), str(path))
+
+
+def dense(network: Network) -> list[FloatLayer]:
+    """The layers of a network, all of which are fully connected."""
+    layers = [layer for layer in network.layers if isinstance(layer, FloatLayer)]
+    assert len(layers) == len(network.layers)
+    return layers
 
 
 def run_original(network: Network, samples: np.ndarray) -> np.ndarray:

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from spec.errors import UserError
-from sw.compile.calibrate import check_samples, flatten_samples, measure
-from sw.compile.network import FloatLayer
-from tests.sw.compile.networks import float_layers
+from sw.compile.calibrate import check_samples, flatten_samples, measure, sequence_samples
+from sw.compile.network import FloatLayer, Network
+from tests.sw.compile.networks import float_layers, float_lstm
 
 pytestmark = pytest.mark.unit
 
@@ -85,3 +85,57 @@ def test_tensors(kind):
     np.testing.assert_array_equal(check_samples(samples), np.ones((2, 3)))
     with pytest.raises(UserError, match="samples are on device 'meta'"):
         check_samples(samples.to("meta"))
+
+
+def test_ranges_inside_an_lstm(rng):
+    """Of every step, against a loop over the published equations; h gets no head-room."""
+    lstm, batch = float_lstm(rng, 4, 3), rng.normal(size=(5, 6, 4))
+    dense = FloatLayer(name="fc", weight=rng.normal(size=(2, 3)), bias=np.zeros(2), relu=True)
+    ranges, outputs = measure([lstm, dense], batch, headroom=0.5)
+    gate_reach = cell_reach = 0
+    for sample, wanted in zip(batch, outputs, strict=True):
+        h = c = np.zeros(3)
+        for x, result in zip(sample, wanted, strict=True):
+            gates = lstm.weight_ih @ x + lstm.weight_hh @ h + lstm.bias
+            i, f, o = (1 / (1 + np.exp(-gates[at : at + 3])) for at in (0, 3, 9))
+            c = f * c + i * np.tanh(gates[6:9])
+            h = o * np.tanh(c)
+            gate_reach = max(gate_reach, np.abs(gates).max())
+            cell_reach = max(cell_reach, np.abs(c).max())
+            np.testing.assert_allclose(result, np.maximum(dense.weight @ h, 0), atol=1e-12)
+    assert ranges.input == np.abs(batch).max() * 1.5
+    assert ranges.outputs == (1.0, outputs.max() * 1.5)
+    inside = ranges.insides["lstm"]
+    np.testing.assert_allclose([inside.gates, inside.cell], [gate_reach * 1.5, cell_reach * 1.5])
+
+
+def test_gates_that_overflow_a_float():
+    huge = float_lstm(np.random.default_rng(0), 2, 1, weight_ih=np.full((4, 2), 1e308))
+    with pytest.raises(UserError, match="layer lstm: its outputs exceed what a float holds"):
+        measure([huge], np.array([[[10.0, 10.0]], [[10.0, -10.0]]]))
+
+
+def test_sequences_of_either_order(rng):
+    lstm, samples = float_lstm(rng, 6, 3), rng.normal(size=(4, 5, 2, 3)).astype(np.float32)
+    wanted = samples.reshape(4, 5, 6).astype(np.float64)
+    given = {True: samples, False: samples.swapaxes(0, 1)}
+    for batch_first, values in given.items():
+        network = Network(layers=(lstm,), batch_first=batch_first)
+        np.testing.assert_array_equal(sequence_samples(values, network), wanted)
+    one = Network(layers=(lstm,), steps=1)
+    np.testing.assert_array_equal(sequence_samples(wanted[:, 0], one), wanted[:, :1])
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "message"),
+    [
+        ((4, 6), {}, r"shape \(4, 6\), must be sequences: \(samples, steps, inputs\)"),
+        ((4, 6), {"batch_first": False}, r"must be sequences: \(steps, samples, inputs\)"),
+        ((4, 5, 7), {}, "have 7 values in each step, the network takes 6"),
+        ((4, 5, 6), {"steps": 3}, "have 5 steps each, the network was exported for 3"),
+    ],
+)
+def test_sequences_that_are_refused(shape, options, message, rng):
+    network = Network(layers=(float_lstm(rng, 6, 3),), **options)
+    with pytest.raises(UserError, match=message):
+        sequence_samples(np.ones(shape), network)

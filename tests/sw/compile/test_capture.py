@@ -12,7 +12,7 @@ from torch import nn
 
 from spec.errors import UserError
 from sw.compile.capture import capture, from_state_dict
-from tests.sw.compile.networks import export, run_original, save_exported, set_weights
+from tests.sw.compile.networks import dense, export, run_original, save_exported, set_weights
 
 pytestmark = pytest.mark.unit
 
@@ -57,7 +57,7 @@ def test_a_module_is_exported_and_left_as_it_was(module, samples):
     network = capture(module, samples)
     assert [part.training for part in module] == [True, True, True, False, True]
     assert [layer.name for layer in network.layers] == ["1", "4"]
-    assert [layer.relu for layer in network.layers] == [True, False]
+    assert [layer.relu for layer in dense(network)] == [True, False]
     module.eval()
     given = run_original(network, samples)
     wanted = check_against(module, network, samples)
@@ -104,8 +104,8 @@ def test_a_program_that_does_not_run_on_the_number_of_samples(module, samples, m
 def test_other_floats_convert_exactly(module, samples, kind, rng):
     set_weights(module.to(kind), rng)
     network = capture(module, samples)
-    assert network.layers[0].weight.dtype == np.float64
-    np.testing.assert_array_equal(network.layers[0].weight, module[1].weight.detach().double())
+    assert dense(network)[0].weight.dtype == np.float64
+    np.testing.assert_array_equal(dense(network)[0].weight, module[1].weight.detach().double())
     assert run_original(network, samples).shape == (7, 4)
 
 
@@ -115,17 +115,17 @@ def test_state_dicts_from_files(module, tmp_path):
     for name in ("m.pt", "m.safetensors"):
         network = capture(tmp_path / name)
         assert [layer.name for layer in network.layers] == ["1", "4"]
-        assert [layer.relu for layer in network.layers] == [True, False]
+        assert [layer.relu for layer in dense(network)] == [True, False]
         assert network.run is None
         assert "took a ReLU (--activation)" in network.notes[0]
         np.testing.assert_array_equal(
-            network.layers[1].weight, module[4].weight.detach().double().numpy()
+            dense(network)[1].weight, module[4].weight.detach().double().numpy()
         )
 
 
 def test_a_linear_alone_is_a_layer_without_a_name(rng):
     linear = set_weights(nn.Sequential(nn.Linear(4, 3)), rng)[0]
-    (layer,) = from_state_dict(linear.state_dict()).layers
+    (layer,) = dense(from_state_dict(linear.state_dict()))
     assert layer.name == "layer"
     np.testing.assert_array_equal(layer.weight, linear.weight.detach().numpy())
     np.testing.assert_array_equal(layer.bias, linear.bias.detach().numpy())
@@ -143,7 +143,7 @@ def test_state_dict_activation_and_missing_bias():
     weights = state_dict(4, 3, 2)
     del weights["a.bias"]
     network = from_state_dict(weights, "none")
-    assert not any(layer.relu for layer in network.layers)
+    assert not any(layer.relu for layer in dense(network))
     assert "nothing" in network.notes[0]
     assert not network.layers[0].bias.any()
     with pytest.raises(UserError, match=r"activation 'gelu' is unknown.*relu, none"):

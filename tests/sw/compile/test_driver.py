@@ -58,8 +58,48 @@ def test_summaries_agree_with_the_image(module, samples):
             key: found[key] for key in layer.keys() & found.keys()
         }
         assert {"entries", "pads", "passes", "weights", "density"} <= found.keys()
+        assert {"clusters", "run_bits", "entry_bits_per_weight"} <= layer.keys() & found.keys()
+        assert layer["lone_pads"] <= layer["pads"]
+        assert 1 <= layer["work_after"] <= layer["work_before"]
         assert layer["sum_bits"] <= 40
     json.dumps(result.to_json())
+
+
+def test_lone_pads_are_those_that_take_a_cycle(rng, samples):
+    """Where pads share no cycle, all of them do."""
+    module = set_weights(nn.Linear(20, 99), rng)
+    module.weight.data[:] = 0
+    module.weight.data[[0, 90], :9] = 0.5
+    counts = {}
+    for share in (False, True):
+        config = preset("default", pes=4, run_bits_most=4, share_pads=share)
+        (layer,) = compile_network(module, samples.reshape(50, 20), config, clusters=1).layers
+        counts[share] = layer["pads"], layer["lone_pads"]
+    assert counts[False] == (9, 9)
+    assert counts[True][0] == 9
+    assert counts[True][1] < 9
+
+
+def test_what_lives_in_calibration_is_what_is_balanced(rng):
+    """All rows have eight weights; those of every fourth row meet inputs that are always zero."""
+    module = nn.Linear(16, 64)
+    module.weight.data[:] = torch.eye(16)[:8].sum(dim=0)
+    module.weight.data[::4] = torch.eye(16)[8:].sum(dim=0)
+    samples = rng.random((40, 16))
+    samples[:, 8:] = 0
+    (layer,) = compile_network(module, samples, preset("tiny")).layers
+    assert layer["work_before"] > 1.2
+    assert layer["work_after"] < 1.05
+    (layer,) = compile_network(module, samples, preset("tiny"), balance=False).layers
+    assert layer["work_after"] == layer["work_before"]
+
+
+def test_clusters_can_be_given(module, samples):
+    for clusters in (1, 2):
+        result = compile_network(module, samples, preset("tiny"), clusters=clusters)
+        assert [layer["clusters"] for layer in result.layers] == [[clusters]] * 2
+    with pytest.raises(UserError, match="clusters = 4: 4 PEs divide into 1, 2 "):
+        compile_network(module, samples, preset("tiny"), clusters=4)
 
 
 def test_equal_input_gives_equal_images(module, samples):

@@ -11,7 +11,7 @@ from torch.nn.utils import parametrize, prune
 
 from spec.errors import UserError
 from sw.compile.capture import capture
-from tests.sw.compile.networks import export, set_weights
+from tests.sw.compile.networks import dense, export, set_weights
 
 pytestmark = pytest.mark.unit
 
@@ -39,7 +39,7 @@ def check(module: nn.Module, rng, *shape: int):
         acts = layer(acts)
     wanted = copy.deepcopy(module).double()(torch.from_numpy(samples)).detach().numpy()
     np.testing.assert_allclose(acts, wanted, atol=1e-6)
-    return network.layers
+    return dense(network)
 
 
 FORMS = {
@@ -104,8 +104,8 @@ def test_pruning_masks_and_parametrizations_are_part_of_the_weight(rng):
     prune.l1_unstructured(module[0], "weight", 0.5)
     parametrize.register_parametrization(module[2], "weight", Halve())
     network = capture(module, rng.normal(size=(3, 6)))
-    assert np.count_nonzero(network.layers[0].weight) <= 15
-    for layer, at in zip(network.layers, (0, 2), strict=True):
+    assert np.count_nonzero(dense(network)[0].weight) <= 15
+    for layer, at in zip(dense(network), (0, 2), strict=True):
         weight = torch.as_tensor(module[at].weight).detach().numpy()
         np.testing.assert_array_equal(layer.weight, weight)
 

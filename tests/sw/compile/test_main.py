@@ -42,14 +42,16 @@ def run(monkeypatch):
 
 
 def test_an_exported_program(folder, run, capsys):
-    assert run("m.pt2", "--calibrate", "x.npy", "--pes", "3", "-o", "net.skip") == 0
+    assert run("m.pt2", "--calibrate", "x.npy", "--pes", "8", "-o", "net.skip") == 0
     program = image.read("net.skip")
-    assert program.config == preset("default", pes=3)
+    assert program.config == preset("default", pes=8)
     assert [layer.name for layer in program.layers] == ["0", "2"]
     out, err = capsys.readouterr()
     assert err == ""
-    for text in ("integer activations", "packed image", "20x12", "net.skip: 3 PEs", "/40"):
+    for text in ("integer activations", "packed image", "20x12", "net.skip: 8 PEs", "/40"):
         assert text in out
+    table = [line for line in out.splitlines() if "net.skip:" not in line]
+    assert max(map(len, table)) <= 110
 
 
 def test_json(folder, capsys):
@@ -73,6 +75,23 @@ def test_the_assumed_activation_is_printed(folder, capsys):
     assert not image.read("a.skip").layers[0].relu
 
 
+def test_how_rows_and_clusters_are_chosen(folder, capsys):
+    options = ["m.pt", "--calibrate", "x.npy", "-o", "net.skip", "--pes", "8", "--json"]
+
+    def layers(*more: str) -> list[dict]:
+        main([*options, *more])
+        return json.loads(capsys.readouterr().out)["layers"]
+
+    chosen = layers()
+    moved = [layer["work_after"] < layer["work_before"] for layer in chosen]
+    assert bool(image.read("net.skip").orders) == any(moved)
+    plain = layers("--no-balance", "--clusters", "4")
+    assert not image.read("net.skip").orders
+    assert [layer["clusters"] for layer in plain] == [[4], [4]]
+    assert all(layer["work_after"] == layer["work_before"] for layer in plain)
+    assert layers("--clusters", "auto") == chosen
+
+
 WRONG = {
     "missing model": (["no.pt2"], "cannot read no.pt2: no such file"),
     "unknown ending": (["x.npy"], "must end in"),
@@ -86,7 +105,9 @@ WRONG = {
     "headroom": (["m.pt", "--headroom", "-1"], "headroom -1.0"),
     "check samples": (["m.pt", "--check-samples", "0"], "check samples = 0"),
     "overflow": (["m.pt", "--set", "acc_bits=32", "--no-rescale"], "an accumulator of 32 bits"),
-    "tiling": (["m.pt", "--set", "entries=2", "--pes", "4"], "layer 0 cannot be tiled"),
+    "tiling": (["m.pt", "--set", "lines=1", "--set", "line_bits=10"], "layer 0 cannot be tiled"),
+    "clusters": (["m.pt", "--clusters", "8"], "clusters = 8: 64 PEs divide into 1, 2, 4 (clus"),
+    "clusters in words": (["m.pt", "--clusters", "many"], "--clusters many: must be auto or a"),
     "weights": (["many.pt"], "layer 0: its weights take"),
     "not finite": (["nan.pt"], "0.weight: 1 of 240 values are not finite"),
     "folder": (["m.pt", "-o", "none/net.skip"], "none/net.skip: No such file or directory"),
@@ -119,7 +140,7 @@ def test_an_old_image_survives_a_mistake(folder, run, capsys):
     main(["m.pt", "--calibrate", "x.npy", "-o", "net.skip"])
     before = (folder / "net.skip").read_bytes()
     assert run("m.pt", "--calibrate", "x.npy", "-o", "net.skip", "--set", "acc_bits=32") == 0
-    assert run("m.pt", "--calibrate", "x.npy", "-o", "net.skip", "--set", "entries=1") == 2
+    assert run("m.pt", "--calibrate", "x.npy", "-o", "net.skip", "--set", "line_bits=8") == 2
     after = (folder / "net.skip").read_bytes()
     assert after != before
     assert image.read("net.skip").config.acc_bits == 32

@@ -18,14 +18,20 @@ from tests.sw.compile.networks import integer_layers
 pytestmark = pytest.mark.flow
 
 
-@pytest.mark.parametrize("act_rows", [3, 5])
-def test_a_network_larger_than_every_memory(rng, act_rows):
-    small = {"rows": 2, "columns": 14, "entries": 18, "biases": 3, "layers": 3, "codebooks": 2}
-    config = replace(preset("tiny"), act_rows=act_rows, **small)
-    layers = integer_layers(rng, config, (18, 10, 7), density=0.5)
-    program = pack_network(layers, tile_network(layers, config), config)
-    assert len(program.segments) > 3
-    batch = rng.integers(*signed_bounds(config.act_bits), (1, 18), endpoint=True)
+@pytest.mark.parametrize(
+    ("clusters", "small"),
+    [
+        (1, {"act_rows": 3, "rows": 2, "columns": 20}),
+        (2, {"act_rows": 4, "rows": 4, "columns": 14}),
+        (None, {"act_rows": 3, "rows": 4, "columns": 16, "lanes": 2}),
+    ],
+)
+def test_a_network_larger_than_every_memory(rng, clusters, small):
+    config = replace(preset("tiny"), lines=12, biases=6, layers=4, codebooks=2, **small)
+    layers = integer_layers(rng, config, (14, 9, 5), density=0.5)
+    program = pack_network(layers, tile_network(layers, config, clusters=clusters), config)
+    assert len(program.segments) > 2
+    batch = rng.integers(*signed_bounds(config.act_bits), (config.lanes, 14), endpoint=True)
     results = []
     for name in ("golden", "pysim"):
         with closing(open_device(name, config)) as device:

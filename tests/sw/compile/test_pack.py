@@ -1,46 +1,48 @@
 """Packing: random networks under every limit compute, word for word, what the integers say."""
 
 from dataclasses import replace
-from unittest.mock import patch
 
 import numpy as np
 import pytest
 
 from spec import image
+from spec.eie.checks import check_fits
 from spec.eie.config import EieConfig, preset
 from spec.eie.golden import GoldenModel
+from spec.eie.lines import unpack_pointers
+from spec.eie.loading import plan_turns
+from spec.eie.program import Program, capacities, matrix_of
 from spec.errors import UserError
 from spec.numbers import signed_bounds
 from sw.compile.check import check_program, run_integers
 from sw.compile.pack import pack_network
 from sw.compile.tile import tile_network
 from tests.sw.compile.networks import integer_layers, unpacked
+from tests.sw.compile.tiles import AMPLE
 
 pytestmark = pytest.mark.unit
 
-AMPLE = preset(
-    "tiny", rows=64, act_rows=64, entries=4096, columns=512, biases=64, layers=16, codebooks=16
-)
-
 LIMITS = {
     "none": {},
-    "rows": {"rows": 1},
+    "rows": {"rows": 2},
     "act_rows": {"act_rows": 2},
     "columns": {"columns": 9},
-    "entries": {"entries": 10},
-    "few entries": {"entries": 4},
+    "lines": {"lines": 5},
     "biases": {"biases": 2},
     "layers": {"layers": 2},
     "codebooks": {"codebooks": 1},
-    "all": {"rows": 2, "act_rows": 3, "columns": 12, "entries": 16, "biases": 3, "layers": 3},
-    "smallest": {"rows": 1, "act_rows": 1, "columns": 5, "entries": 4, "biases": 1, "layers": 1},
+    "all": {"rows": 2, "act_rows": 3, "columns": 12, "lines": 6, "biases": 3, "layers": 3},
+    "smallest": {"rows": 1, "act_rows": 1, "columns": 5, "lines": 1, "biases": 1, "layers": 1},
 }
 
 
 def check(rng: np.random.Generator, config: EieConfig, sizes: tuple[int, ...], density: float):
     """Compile a random network; hold the packed words against the integers."""
     layers = integer_layers(rng, config, sizes, density=density)
-    program = pack_network(layers, tile_network(layers, config), config)
+    activity = [rng.random((3, layer.inputs)) < 0.5 for layer in layers]
+    balance = bool(rng.random() < 0.8)
+    tiling = tile_network(layers, config, activity=activity, balance=balance)
+    program = pack_network(layers, tiling, config)
     low, high = signed_bounds(config.act_bits)
     batch = rng.integers(low, high, (4, sizes[0]), endpoint=True)
     batch *= rng.random(batch.shape) < rng.choice([0.1, 0.6, 1])
@@ -51,24 +53,26 @@ def check(rng: np.random.Generator, config: EieConfig, sizes: tuple[int, ...], d
         np.testing.assert_array_equal(dense, layer.codebook[layer.codes])
     again = image.from_bytes(image.to_bytes(program))
     np.testing.assert_array_equal(GoldenModel(again).run(batch)[0], outputs)
-    check_sizes(program, config)
+    check_fits(program)
+    check_layout(program)
     return program
 
 
-def check_sizes(program, config: EieConfig) -> None:
-    """No memory holds more than it has room for; every descriptor fits its fields."""
-    for segment in program.segments:
-        assert segment.pointers.shape[1] <= config.columns
-        assert segment.lines.shape[1] <= config.lines
-        assert segment.biases.shape[1] <= config.biases
-        assert len(segment.codebooks) <= config.codebooks
-        assert len(segment.passes) <= config.layers
-        assert int(segment.pointers.max()) <= config.entries
+def check_layout(program: Program) -> None:
+    """Segments stand at the bottom and top in turn; every pass begins at a line of its own."""
+    config = program.config
+    for number, segment in enumerate(program.segments):
+        assert segment.top == number % 2
+        bases, room = segment.bases(config), capacities(config)
+        end = np.full(config.pes, bases.lines)
         for step in segment.passes:
-            step.descriptor.pack(config)
-            assert step.descriptor.rows <= config.rows
-            assert step.descriptor.output_base + step.descriptor.rows <= config.act_rows
-            assert step.descriptor.input_base + step.descriptor.input_rows <= config.act_rows
+            csc = matrix_of(config, segment, step)
+            per_line = config.entries_per_line(csc.run_bits)
+            first = step.descriptor.pointer_base - bases.pointers
+            begin = unpack_pointers(config, segment.pointers[:, first], per_line)
+            np.testing.assert_array_equal(begin, end * per_line)
+            end += -(-csc.pointers[:, -1] // per_line)
+        assert end.max() == (room["lines"] if segment.top else segment.lines.shape[1])
 
 
 @pytest.mark.parametrize("density", [0.0, 0.3, 1.0])
@@ -79,22 +83,29 @@ def test_every_limit(rng, limit, density):
     if limit == "none":
         (segment,) = program.segments
         assert [step.layer for step in segment.passes] == [0, 1, 2]
+        assert len(segment.runs) == 1
 
 
 def test_random_configurations(rng):
     for _ in range(15):
-        pes = int(rng.integers(1, 6))
+        clusters, run_bits = int(rng.choice([1, 2, 4])), int(rng.integers(1, 5))
+        pes = clusters * int(rng.integers(1, 4))
         config = replace(
             AMPLE,
             pes=pes,
+            clusters=clusters,
+            lanes=int(rng.choice([1, 2, 4])),
             act_bits=int(rng.integers(4, 17)),
             weight_bits=int(rng.integers(4, 17)),
             code_bits=int(rng.integers(1, 6)),
-            run_bits=int(rng.integers(1, 5)),
-            line_bits=int(rng.integers(10, 65)),
+            run_bits=run_bits,
+            run_bits_most=int(rng.integers(run_bits, 7)),
+            line_bits=int(rng.integers(11, 65)),
+            share_pads=bool(rng.integers(2)),
+            double_buffer=bool(rng.integers(2)),
             rows=int(rng.integers(1, 10)),
             act_rows=int(rng.integers(1, 10)),
-            entries=int(rng.integers(pes, 60)),
+            lines=int(rng.integers(pes, 60)),
             columns=int(rng.integers(pes + 1, 60)),
             biases=int(rng.integers(1, 12)),
             layers=int(rng.integers(1, 6)),
@@ -120,10 +131,11 @@ def test_sums_beyond_53_bits_are_exact_too(rng):
 
 
 def test_what_the_host_feeds_and_fetches(rng):
-    """Two parts of the input, summed over two segments; then the next layer on the array."""
+    """Two parts of the input, summed over two runs; then the next layer on the array."""
     config = replace(AMPLE, act_rows=4)
     layers = integer_layers(rng, config, (20, 12, 8))
-    first, second = pack_network(layers, tile_network(layers, config), config).segments
+    (segment,) = pack_network(layers, tile_network(layers, config), config).segments
+    first, second = segment.runs
     assert first.feed
     assert second.feed
     assert second.fetch
@@ -132,34 +144,47 @@ def test_what_the_host_feeds_and_fetches(rng):
     assert (second.fetch.layer, second.fetch.first, second.fetch.count) == (1, 0, 8)
     assert [step.descriptor.swap for step in second.passes] == [True, False]
     assert [step.descriptor.drain for step in first.passes] == [False]
+    assert [segment.first_pass(config, run) for run in segment.runs] == [0, 1]
 
 
-def test_an_image_that_computes_other_bits_is_an_internal_error(rng):
-    config = AMPLE
-    layers = integer_layers(rng, config, density=0.8)
+def test_outputs_stand_behind_each_other(rng):
+    """Two strips of two rows each; the next layer reads all four from the first row on."""
+    config = replace(AMPLE, rows=2)
+    layers = integer_layers(rng, config, (8, 16, 4))
+    tiling = tile_network(layers, config, clusters=1)
+    (segment,) = pack_network(layers, tiling, config).segments
+    descriptors = [step.descriptor for step in segment.passes]
+    assert [one.output_base for one in descriptors] == [0, 2, 0]
+    assert [one.bias_base for one in descriptors] == [0, 2, 4]
+    assert [one.input_rows for one in descriptors] == [2, 2, 4]
+    assert [one.pointer_base for one in descriptors] == [0, 9, 18]
+
+
+def test_each_segment_is_loaded_behind_the_one_before(rng):
+    config = replace(AMPLE, columns=40)
+    layers = integer_layers(rng, config, (20, 40, 30, 9))
     program = pack_network(layers, tile_network(layers, config), config)
-    batch = rng.integers(-3000, 3000, (3, layers[0].inputs))
-    wrong = program.segments[0].codebooks.copy()
-    wrong[2, 1:] += 999
-    segment = replace(program.segments[0], codebooks=wrong)
-    with pytest.raises(RuntimeError, match="internal error: the packed image of layer fc2"):
-        check_program(replace(program, segments=(segment,)), layers, batch)
+    turns = plan_turns(config, list(program.runs()))
+    assert len(program.segments) > 2
+    assert [turn.ahead for turn in turns] == [*program.segments[1:], None]
 
-    def wrong_bias(tiles, given, config):
-        packed = pack_network(given, tiles, config)
-        broken = replace(packed.segments[0], biases=packed.segments[0].biases + (1 << 24))
-        return replace(packed, segments=(broken,))
 
-    with (
-        patch("sw.compile.check.pack_network", lambda a, b, c: wrong_bias(b, a, c)),
-        pytest.raises(RuntimeError, match="layer fc0"),
-    ):
-        check_program(wrong_bias(tile_network(layers, config), layers, config), layers, batch)
+def test_rows_that_change_places_take_their_biases_along(rng):
+    layers = integer_layers(rng, AMPLE, (20, 12))
+    tiling = tile_network(layers, AMPLE)
+    program = pack_network(layers, tiling, AMPLE)
+    (order,) = program.orders
+    assert not np.array_equal(order, np.arange(12))
+    biases = program.segments[0].biases.T.ravel()[:12]
+    np.testing.assert_array_equal(biases, layers[0].bias[order])
+    outputs, _ = GoldenModel(program).run(np.zeros((1, 20), np.int64))
+    wanted = run_integers(layers, np.zeros((1, 20), np.int64), AMPLE)
+    np.testing.assert_array_equal(outputs, wanted)
 
 
 def test_a_damaged_program_is_not_taken(rng):
     layers = integer_layers(rng, AMPLE)
     program = pack_network(layers, tile_network(layers, AMPLE), AMPLE)
     segment = replace(program.segments[0], pointers=program.segments[0].pointers + 999)
-    with pytest.raises(UserError, match="behind the last line"):
+    with pytest.raises(UserError, match="lies outside the segment's lines"):
         check_program(replace(program, segments=(segment,)), layers, np.ones((1, 20), np.int64))

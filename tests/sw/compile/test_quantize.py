@@ -12,7 +12,7 @@ from spec.errors import UserError
 from spec.numbers import signed_bounds
 from sw.compile.calibrate import Ranges
 from sw.compile.quantize import (
-    _MisfitError,
+    MisfitError,
     check_sums,
     count_codes,
     quantize_layer,
@@ -57,7 +57,7 @@ def test_bounds_are_the_exact_worst_case(rng):
             assert check_sums(counts, codebook, (low, high), config) == exact
         else:
             refused += 1
-            with pytest.raises(_MisfitError, match="its sum can reach") as caught:
+            with pytest.raises(MisfitError, match="its sum can reach") as caught:
                 check_sums(counts, codebook, (low, high), config)
             row, least, most = map(
                 int, re.findall(r"row (\d+).* (-?\d+)\.\.\.(\d+),", str(caught.value))[0]
@@ -72,7 +72,7 @@ def test_bounds_beyond_64_bits_are_exact():
     codebook = np.zeros(config.codes, np.int64)
     codebook[1] = signed_bounds(28)[0]
     counts = np.array([[0, 2**20]])
-    with pytest.raises(_MisfitError, match=f"-{2**20 * 2**27 * (2**31 - 1)}...{2**20 * 2**58}"):
+    with pytest.raises(MisfitError, match=f"-{2**20 * 2**27 * (2**31 - 1)}...{2**20 * 2**58}"):
         check_sums(counts, codebook, signed_bounds(32), config)
 
 

@@ -6,8 +6,8 @@ import pytest
 from spec.eie.config import preset
 from spec.errors import UserError
 from sw.compile.network import FloatLayer
-from sw.compile.share import recover
-from tests.sw.compile.networks import shared_weight
+from sw.compile.share import recover, recover_lstm
+from tests.sw.compile.networks import float_lstm, shared_weight
 
 pytestmark = pytest.mark.unit
 
@@ -49,3 +49,23 @@ def test_one_value_too_many(code_bits, allowed):
 def test_folding_is_named_as_the_cause():
     with pytest.raises(UserError, match=r"folding bn1 gives every .* before weights are shared"):
         recover(layer(np.arange(17.0)[None], folded=("bn1",)), preset("tiny"))
+
+
+def test_both_codebooks_of_an_lstm(rng):
+    """Each has values of its own, 15 at most; the bias of both stands with the input's part."""
+    lstm = float_lstm(rng, 40, 30)
+    shared = recover_lstm(lstm, preset("tiny"))
+    np.testing.assert_array_equal(shared.x.values[shared.x.codes], lstm.weight_ih)
+    np.testing.assert_array_equal(shared.h.values[shared.h.codes], lstm.weight_hh)
+    np.testing.assert_array_equal(shared.x.bias, lstm.bias)
+    assert not shared.h.bias.any()
+    assert not set(shared.x.values[1:]) & set(shared.h.values[1:])
+    assert (shared.name, shared.returns) == ("lstm", "sequence")
+
+
+@pytest.mark.parametrize("part", ["weight_ih", "weight_hh"])
+def test_one_value_too_many_in_an_lstm(part, rng):
+    lstm = float_lstm(rng, 5, 5, **{part: rng.normal(size=(20, 5))})
+    message = f"layer lstm.{part}: its weights take 100 distinct values besides zero, a codebook"
+    with pytest.raises(UserError, match=message):
+        recover_lstm(lstm, preset("tiny"))

@@ -1,5 +1,7 @@
 """Reading inputs: what is taken, and one clear sentence for what is not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -42,6 +44,20 @@ def test_raw_integers_stay_as_they_are(program, save, dtype):
     found = read_batch(save(np.full((2, 12), 7, dtype)), program, raw=True)
     assert found.dtype == np.int64
     assert (found == 7).all()
+
+
+@pytest.mark.parametrize("shape", [(5, 4, 12), (5, 4, 2, 6), (4, 12)])
+def test_sequences_keep_their_steps(program, save, shape):
+    program = replace(program, per_step=1)
+    found = read_batch(save(np.ones(shape, int)), program, raw=True)
+    assert found.shape == (5 if len(shape) > 2 else 1, 4, 12)
+
+
+@pytest.mark.parametrize("shape", [(12,), (5, 4, 11), (5, 0, 12), (5, 4, 3, 3)])
+def test_sequences_that_do_not_fit_are_refused(program, save, shape):
+    program = replace(program, per_step=1)
+    with pytest.raises(UserError, match=r"\(images, steps, ...\) with 12 values for each st"):
+        read_batch(save(np.ones(shape, int)), program, raw=True)
 
 
 def test_a_limit_takes_the_first_images(program, save):

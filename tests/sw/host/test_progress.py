@@ -18,10 +18,10 @@ def test_quick_work_shows_nothing(capsys):
 
 
 def test_slow_work_shows_elapsed_time_on_stderr(capsys, monkeypatch):
-    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.2)
     with progress("slow", 3) as tick:
         tick(1)
-        time.sleep(0.3)
+        time.sleep(0.6)
     shown = capsys.readouterr()
     assert shown.out == ""
     assert re.match(r"slow:  33%.* 1/3 \[00:00.*\]\n$", shown.err)
@@ -36,6 +36,7 @@ def test_work_without_steps_shows_elapsed_time_too(capsys, monkeypatch):
 
 def test_a_terminal_gets_one_line_that_changes(capsys, monkeypatch):
     monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(module, "REFRESH_SECONDS", 0.01)
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     with progress("slow", 3) as tick:
         tick(1)

@@ -1,9 +1,12 @@
 """Real inputs and outputs, by the image's scales."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from spec.eie.config import preset
+from spec.eie.lstm import LstmCell
 from spec.errors import UserError
 from sw.host.quantities import dequantize_output, quantize_input
 from tests.programs import random_program
@@ -54,3 +57,9 @@ def test_outputs_are_scaled(program):
 def test_pixels_are_real_numbers(program):
     pixels = np.arange(6, dtype=np.uint8)[None]
     assert (quantize_input(program, pixels) == quantize_input(program, pixels * 1.0)).all()
+
+
+def test_the_state_of_an_lstm_has_a_scale_of_its_own(program):
+    cell = LstmCell(hidden=3, act_bits=16, gate_fraction_bits=8, cell_fraction_bits=9)
+    gates = replace(program, layers=(replace(program.layers[-1], cell=cell),))
+    assert dequantize_output(gates, np.array([1 << 14])).tolist() == [0.5]

@@ -1,13 +1,16 @@
 """The report: its keys, its sums, its table."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from spec.eie.config import preset
 from spec.eie.counters import ARRAY_COUNTERS, LOST, PE_COUNTERS
+from spec.eie.loading import ARMING_WORDS, feed_words, segment_words
 from spec.errors import UserError
+from spec.image import unpack
 from sw.host.golden import GoldenDevice
 from sw.host.report import make_report, table
 from tests.programs import random_acts, random_case, random_program
@@ -35,13 +38,15 @@ def report(rng, program):
 
 
 def test_keys_are_stable(report):
-    summary = {"macs", "cycles", "cycles_per_image", "utilization", "lost", "stalls"}
-    summary |= {"most_blocking_pe"}
+    summary = {"cycles", "cycles_per_time", "cycles_per_image", "macs", "utilization", "busy"}
+    summary |= {"gated", "occupancy", "lost", "stalls", "most_blocking_pe", "lines", "loading"}
     assert set(report) == summary | {
         "device",
         "config_digest",
         "pes",
+        "lanes",
         "images",
+        "times",
         "layers",
         "counters",
         "outputs",
@@ -51,6 +56,7 @@ def test_keys_are_stable(report):
     for layer in report["layers"]:
         assert set(layer) == summary | {"name", "inputs", "outputs", "passes"}
         assert tuple(layer["lost"]) == LOST
+        assert tuple(layer["loading"]) == ("words", "hidden", "exposed")
     for item in report["counters"]:
         assert set(item) == {"segment", "layer", "pes", "most_blocking_pe", *ARRAY_COUNTERS}
         assert tuple(item["pes"]) == PE_COUNTERS
@@ -61,20 +67,38 @@ def test_it_is_json(report):
 
 
 def test_work_and_losses_add_up(rng):
-    """Every PE-cycle is either a multiply-accumulate or has exactly one cause."""
+    """In every PE-cycle either a weight is at work or there is exactly one cause."""
     for _ in range(40):
         case = random_case(rng)
         report, *_ = run(case.program, case.batch)
         for part in (report, *report["layers"]):
-            slots = case.config.pes * part["cycles"]
-            assert part["macs"] + sum(part["lost"].values()) == slots
-            assert part["utilization"] == part["macs"] / slots
+            slots, lanes = case.config.pes * part["cycles"], case.config.lanes
+            assert part["busy"] + sum(part["lost"].values()) == slots
+            assert part["occupancy"] == part["busy"] / slots
+            assert part["macs"] + part["gated"] == part["busy"] * lanes
+            assert part["utilization"] == part["macs"] / (slots * lanes)
+            assert (part["gated"] == 0) or lanes > 1
 
 
 def test_macs_are_the_weights_that_met_an_activation(rng):
     program = random_program(rng, preset("tiny"), [30, 20], density=0.3)
     assert run(program, np.ones((2, 30), int))[0]["macs"] == 2 * program.layers[0].weights
     assert run(program, np.zeros((2, 30), int))[0]["macs"] == 0
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 4, 8])
+def test_macs_are_the_same_in_any_lanes(rng, lanes):
+    """Layers of three images: pairs of a weight and an activation that are not zero."""
+    program = random_program(rng, preset("tiny", lanes=lanes, lines=256), [50, 20], density=0.3)
+    batch = random_acts(rng, program.config, 3, 50)
+    (weights,) = unpack(program).values()
+    report, *_ = run(program, batch)
+    assert report["macs"] == np.count_nonzero(weights[:, None] * batch)
+    assert report["times"] == -(-3 // lanes)
+    assert report["cycles_per_time"] == report["cycles"] / report["times"]
+    assert report["cycles_per_image"] == report["cycles"] / 3
+    assert (f"of {lanes} lanes" in table(report)) == (lanes > 1)
+    assert ("of its lanes" in table(report)) == (lanes > 1)
 
 
 def test_layers_add_up_their_passes(report, program):
@@ -84,8 +108,59 @@ def test_layers_add_up_their_passes(report, program):
         assert layer["cycles"] == sum(item["cycles"] for item in own)
         assert layer["stalls"] == sum(item["stalls"] for item in own)
         assert layer["macs"] == sum(item["pes"]["busy"] for item in own)
-    for key in ("cycles", "macs", "stalls"):
+    for key in ("cycles", "macs", "busy", "gated", "stalls", "lines"):
         assert report[key] == sum(layer[key] for layer in report["layers"])
+    for key, value in report["loading"].items():
+        assert value == sum(layer["loading"][key] for layer in report["layers"])
+
+
+def test_loading_is_hidden_behind_the_run_before(rng):
+    """Two layers in segments that fit together: all but the first load, and what is fed."""
+    config = preset("tiny", lines=256)
+    program = random_program(rng, config, [12, 8, 6], density=0.5, segments=True)
+    report, device, _ = run(program, random_acts(rng, config, 3, 12))
+    first, second = (segment_words(config, segment) for segment in program.segments)
+    fed = [3 * (feed_words(config, one.feed) + ARMING_WORDS) for _, one in program.runs()]
+    behind_first, behind_second = (one.of("cycles") for one in device.counters())
+    # What is written behind the one layer is for the other; behind the last of all there is none.
+    hidden = [
+        np.minimum(behind_second, first)[:-1].sum(),
+        np.minimum(behind_first, second).sum(),
+    ]
+    for layer, size, words, behind in zip(
+        report["layers"], (first, second), fed, hidden, strict=True
+    ):
+        loading = layer["loading"]
+        assert loading["words"] == 3 * size + words
+        assert loading["hidden"] == behind > 0
+        assert loading["exposed"] == loading["words"] - behind
+    assert f"{sum(hidden)} words were hidden behind runs" in table(report)
+
+
+@pytest.mark.parametrize("every_step", [False, True])
+def test_sequences_add_up_their_steps(rng, every_step):
+    config = preset("tiny", lines=256, lanes=2)
+    program = random_program(
+        rng, config, [12, 8], density=0.5, tiles=(1, 2), segments=True, split=0
+    )
+    program = replace(program, per_step=1, every_step=every_step)
+    batch = random_acts(rng, config, 15, 12).reshape(3, 5, 12)
+    report, device, outputs = run(program, batch)
+    assert len(program.segments) == 2
+    assert (report["images"], report["times"]) == (3, 2)
+    for key in ("cycles", "hidden"):
+        told = sum(int(one.of(key).sum()) for one in device.counters())
+        assert told == (report["cycles"] if key == "cycles" else report["loading"]["hidden"]) > 0
+    assert report["cycles_per_image"] == report["cycles"] / 3
+    assert report["outputs"] == outputs.tolist()
+    assert ("image 2, last step: largest output" in table(report)) == every_step
+
+
+def test_a_single_segment_hides_nothing(rng):
+    program = random_program(rng, preset("tiny"), [12, 8], density=0.5)
+    report, *_ = run(program, random_acts(rng, program.config, 3, 12))
+    assert report["loading"]["hidden"] == 0
+    assert f"loading takes {report['loading']['words']} cycles more" in table(report)
 
 
 def test_totals_are_over_the_batch(rng, program):
@@ -106,7 +181,7 @@ def test_an_empty_batch_has_a_report(program):
 def test_names_the_element_that_blocks(rng):
     free = random_program(rng, preset("tiny"), [40, 4], density=0.0)
     assert run(free, np.ones((1, 40), int))[0]["most_blocking_pe"] is None
-    config = preset("tiny", pes=1, act_rows=64, queue_depth=2)
+    config = preset("tiny", pes=1, clusters=1, act_rows=64, queue_depth=2)
     blocked = random_program(rng, config, [40, 8], density=1.0)
     report, *_ = run(blocked, np.ones((1, 40), int))
     assert report["most_blocking_pe"] == 0

@@ -1,0 +1,114 @@
+"""Whether an image can run on an array of its own configuration.
+
+Whoever reads or loads an image asks here first; what passes runs on every executor, alike.
+"""
+
+import math
+
+import numpy as np
+
+from spec.errors import UserError
+from spec.nm.golden import Decoded, input_of
+from spec.nm.program import TENSORS, Layer, Program, chain_breaks
+from spec.nm.strips import Strip, strip_lines
+from spec.numbers import signed_bounds
+
+
+def check_fits(program: Program) -> None:
+    """Refuse an image whose layers, words, values or sums no such array could run."""
+    names = [layer.name for layer in program.layers]
+    if not names or len(program.weights) != len(names):
+        raise UserError(f"the image has {len(names)} layers, {len(program.weights)} with weights")
+    if len(set(names)) < len(names):
+        raise UserError(f"layers share a name: {', '.join(names)}")
+    broken = chain_breaks(program.layers) if program.chained else None
+    if broken:
+        raise UserError(broken)
+    for number, layer in enumerate(program.layers):
+        try:
+            _check_layer(layer)
+            _check_arrays(program, number)
+            program.config.mode_number(layer.pattern)
+            program.descriptor(number, 1)
+        except UserError as error:
+            raise UserError(f"layer {layer.name}: {error}") from None
+    try:
+        spans = program.spans
+    except UserError as error:
+        raise UserError(f"the image's strips are not for its configuration: {error}") from None
+    for number, layer in enumerate(program.layers):
+        strips = program.strips(number)
+        for index in range(len(spans[number])):
+            try:
+                _check_strip(program, layer, strips[index])
+            except UserError as error:
+                raise UserError(f"layer {layer.name}, strip {index}: {error}") from None
+        _check_sums(program, number)
+
+
+def _check_layer(layer: Layer) -> None:
+    """Sizes and scales that mean something."""
+    if layer.inputs < 1 or layer.outputs < 1 or layer.weights < 0 or layer.slots < 0:
+        raise UserError(f"{layer.inputs} inputs, {layer.outputs} outputs")
+    if layer.unfold and layer.unfold.inputs != layer.inputs:
+        raise UserError(f"windows of {layer.unfold.inputs} values for {layer.inputs} inputs")
+    scales = (layer.input_scale, layer.output_scale)
+    if not all(math.isfinite(scale) and scale > 0 for scale in scales):
+        raise UserError(f"its scales are {scales}, must be above 0")
+
+
+def _check_arrays(program: Program, number: int) -> None:
+    """Types, shapes, and an order that names every output once."""
+    layer, weights = program.layers[number], program.weights[number]
+    shapes = {"scales": (layer.outputs,), "strips": (len(weights.strips), program.config.limbs)}
+    for name, shape in shapes.items():
+        array: np.ndarray = getattr(weights, name)
+        if array.dtype != TENSORS[name] or array.shape != shape:
+            raise UserError(
+                f"{name} are {array.dtype} of shape {array.shape}, "
+                f"must be {np.dtype(TENSORS[name])} of {shape}"
+            )
+    if not (np.isfinite(weights.scales).all() and (weights.scales > 0).all()):
+        raise UserError("its weights' scales must be above 0")
+    order = weights.order
+    if len(order) and not np.array_equal(np.sort(order), np.arange(layer.outputs)):
+        raise UserError("its order names not every output once")
+
+
+def _check_strip(program: Program, layer: Layer, strip: Strip) -> None:
+    """Steps, weights, parameters and offsets against the configuration and the layer."""
+    config, mode = program.config, layer.pattern
+    low, high = signed_bounds(config.weight_bits)
+    if strip.values.min() < low or strip.values.max() > high:
+        raise UserError(
+            f"weights reach {strip.values.min()}...{strip.values.max()}, {config.weight_bits} bits "
+            f"hold {low}...{high}"
+        )
+    if strip.shift.max() > config.shift_max:
+        raise UserError(f"a shift of {strip.shift.max()}, the largest is {config.shift_max}")
+    lines, held = strip_lines(config, mode, strip.steps), -(-layer.inputs // config.line_inputs)
+    if lines > (config.gather_lines if layer.gather else held):
+        raise UserError(f"{strip.steps} steps of {mode} take {lines} lines, there are {held}")
+    if layer.gather:
+        reads = np.arange(lines)[:, None] + strip.offsets
+        if reads.max() >= held:
+            raise UserError(f"an offset leads to line {reads.max()}, a tile has {held}")
+    used = strip.values != 0
+    inputs = input_of(config, mode, strip, gather=layer.gather)[used]
+    if inputs.size and inputs.max() >= layer.inputs:
+        raise UserError(f"a weight for input {inputs.max()} of {layer.inputs}")
+
+
+def _check_sums(program: Program, number: int) -> None:
+    """No activations make a sum that leaves its accumulator."""
+    config, dense = program.config, Decoded(program, number).dense
+    least, most = signed_bounds(config.act_bits)
+    positive, negative = dense.clip(min=0).sum(axis=1), dense.clip(max=0).sum(axis=1)
+    lowest = (positive * least + negative * most).min()
+    highest = (positive * most + negative * least).max()
+    low, high = signed_bounds(config.acc_bits)
+    if lowest < low or highest > high:
+        raise UserError(
+            f"layer {program.layers[number].name}: sums may reach {lowest}...{highest}, "
+            f"accumulators of {config.acc_bits} bits hold {low}...{high}"
+        )

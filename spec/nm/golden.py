@@ -1,0 +1,158 @@
+"""The golden model: what the array computes, bit for bit, from the words of an image.
+
+It reads the same words as the hardware, so what it proves holds for the image, not for the network
+that the image was made from. Sums are exact integers.
+"""
+
+from collections.abc import Callable
+from functools import cached_property
+
+import numpy as np
+
+from spec.errors import UserError
+from spec.nm.config import Mode, NmConfig
+from spec.nm.cycles import RunCounts, count_run
+from spec.nm.program import Program
+from spec.nm.strips import Strip
+from spec.nm.tiles import restore
+from spec.numbers import requantize, signed_bounds
+
+
+def input_of(config: NmConfig, mode: Mode, strip: Strip, *, gather: bool) -> np.ndarray:
+    """Which input every weight of a strip meets; int64, shape (steps, rows, multipliers)."""
+    first = np.arange(strip.steps)[:, None, None] * config.step_inputs(mode)
+    group = np.arange(config.multipliers) // mode.n * mode.m
+    position = first + group + strip.places
+    return restore(config, strip.offsets)[position] if gather else position
+
+
+class Decoded:
+    """A layer, unpacked from its words.
+
+    Attributes
+    ----------
+    dense : int64, shape (outputs padded to strips, inputs)
+        Weights where their inputs stand, in the array's order of outputs.
+    bias, multiplier, shift : int64, shape (outputs padded to strips,)
+    """
+
+    def __init__(self, program: Program, number: int) -> None:
+        layer, config = program.layers[number], program.config
+        mode, strips = layer.pattern, program.strips(number)
+        self.dense = np.zeros((len(strips) * config.rows, layer.inputs), np.int64)
+        for index, strip in enumerate(strips):
+            inputs = input_of(config, mode, strip, gather=layer.gather)
+            used = strip.values != 0
+            outside = used & (inputs >= layer.inputs)
+            if outside.any():
+                raise UserError(
+                    f"layer {layer.name}: strip {index} has a weight for input "
+                    f"{inputs[outside][0]} of {layer.inputs}"
+                )
+            rows = np.arange(config.rows)[None, :, None] + index * config.rows
+            rows = np.broadcast_to(rows, used.shape)
+            np.add.at(self.dense, (rows[used], inputs[used]), strip.values[used])
+        self.bias = np.concatenate([strip.bias for strip in strips])
+        self.multiplier = np.concatenate([strip.multiplier for strip in strips])
+        self.shift = np.concatenate([strip.shift for strip in strips])
+
+    def multiply(self, acts: np.ndarray) -> np.ndarray:
+        """Exact sums; acts (tokens, inputs) to int64 (tokens, padded outputs)."""
+        # As floats, for which a product of matrices is fast: every sum of at most 2**22 products
+        # of 24 bits stays far below 2**53.
+        return (acts.astype(float) @ self.dense.T.astype(float)).astype(np.int64)
+
+
+class GoldenModel:
+    """Runs the layers of a :class:`Program` on integers: outputs and every counter."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.config = program.config
+
+    @cached_property
+    def decoded(self) -> list[Decoded]:
+        """One per layer; what the hardware could not run raises :class:`UserError`."""
+        return [Decoded(self.program, number) for number in range(len(self.program.layers))]
+
+    def run_layer(self, number: int, acts: np.ndarray) -> tuple[np.ndarray, RunCounts]:
+        """One run of the array.
+
+        Parameters
+        ----------
+        acts : integers, shape (tokens, inputs)
+
+        Returns
+        -------
+        outputs : int64, shape (tokens, outputs)
+            In the network's order.
+        counts : RunCounts
+        """
+        program, layer, decoded = self.program, self.program.layers[number], self.decoded[number]
+        acts = check_acts(program, number, acts)
+        sums = decoded.multiply(acts)
+        low, high = signed_bounds(self.config.acc_bits)
+        if sums.min() < low or sums.max() > high:
+            # The compiler should have refused it: an accumulator would wrap.
+            raise UserError(
+                f"layer {layer.name}: sums of {sums.min()}...{sums.max()} leave the "
+                f"{self.config.acc_bits} bits of an accumulator"
+            )
+        results = np.empty((len(acts), layer.outputs), np.int64)
+        for row in range(layer.outputs):
+            results[:, row] = requantize(
+                sums[:, row],
+                int(decoded.bias[row]),
+                int(decoded.multiplier[row]),
+                int(decoded.shift[row]),
+                act_bits=self.config.act_bits,
+                relu=layer.relu,
+            )
+        descriptor = program.descriptor(number, len(acts))
+        counts = count_run(self.config, descriptor, program.steps(number))
+        return program.in_place(number, results), counts
+
+    def run(
+        self, batch: np.ndarray, tick: Callable[[int], object] = lambda images: None
+    ) -> tuple[np.ndarray, list[RunCounts]]:
+        """Run a batch through all layers of a chain, each with all images at once.
+
+        Parameters
+        ----------
+        batch : integers, shape (images, values of an image)
+        tick : callable
+            Told the number of images done since it was last called.
+
+        Returns
+        -------
+        outputs : int64, shape (images, values of a result)
+        counts : list of RunCounts, one per layer
+        """
+        if not self.program.chained:
+            raise UserError("the image's layers are no chain: run them one by one")
+        acts, counts = np.asarray(batch, np.int64), []
+        for number, layer in enumerate(self.program.layers):
+            tokens = layer.unfold.unfold(acts) if layer.unfold else acts
+            results, count = self.run_layer(number, tokens)
+            acts = layer.unfold.fold(results) if layer.unfold else results
+            counts.append(count)
+        tick(len(batch))
+        return acts, counts
+
+
+def check_acts(program: Program, number: int, acts: np.ndarray) -> np.ndarray:
+    """Activations of a layer as int64, or a :class:`UserError` that says what they must be."""
+    layer, acts = program.layers[number], np.asarray(acts)
+    if acts.ndim != 2 or acts.shape[1] != layer.inputs or len(acts) == 0:
+        raise UserError(
+            f"layer {layer.name}: input has shape {acts.shape}, must be (tokens, {layer.inputs})"
+        )
+    if not np.issubdtype(acts.dtype, np.integer):
+        raise UserError(f"a device takes integers, the input is {acts.dtype}; quantize it first")
+    low, high = signed_bounds(program.config.act_bits)
+    if acts.min() < low or acts.max() > high:
+        raise UserError(
+            f"layer {layer.name}: input reaches {acts.min()}...{acts.max()}, "
+            f"must stay within {low}...{high}"
+        )
+    return acts.astype(np.int64)

@@ -1,0 +1,96 @@
+"""Convolution as a product of matrices: every window of an image is a token (im2col)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from spec.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unfold:
+    """How the host makes tokens of an image, and images of results.
+
+    The inputs of a token are those of a window, channel by channel, then row by row, as in
+    ``torch.nn.functional.unfold``; tokens are the windows, row by row. Windows reach over the edge
+    into zeros.
+
+    Attributes
+    ----------
+    channels, height, width : int
+        Of the input image.
+    kernel, stride, padding, dilation : (int, int)
+        Vertical, horizontal.
+    """
+
+    channels: int
+    height: int
+    width: int
+    kernel: tuple[int, int]
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+    dilation: tuple[int, int] = (1, 1)
+
+    def __post_init__(self) -> None:
+        sizes = (self.channels, self.height, self.width, *self.kernel, *self.stride)
+        if min(*sizes, *self.dilation) < 1 or min(self.padding) < 0 or min(self.windows) < 1:
+            raise UserError(f"no window fits: {self}")
+
+    @staticmethod
+    def from_json(values: dict) -> "Unfold":
+        """Rebuild from JSON, where pairs are lists; wrong types raise :class:`TypeError`."""
+        pairs = {name: tuple(one) for name, one in values.items() if isinstance(one, list | tuple)}
+        flat = [one for pair in pairs.values() for one in pair]
+        flat += [one for name, one in values.items() if name not in pairs]
+        whole = all(type(one) is int for one in flat)
+        if not whole or any(len(pair) != 2 for pair in pairs.values()):
+            raise TypeError(f"windows are {values}")
+        return Unfold(**{**values, **pairs})
+
+    @property
+    def windows(self) -> tuple[int, int]:
+        """Rows and columns of windows."""
+        down, across = (
+            (size + 2 * self.padding[axis] - self.dilation[axis] * (self.kernel[axis] - 1) - 1)
+            // self.stride[axis]
+            + 1
+            for axis, size in enumerate((self.height, self.width))
+        )
+        return down, across
+
+    @property
+    def tokens(self) -> int:
+        """Windows of an image."""
+        return self.windows[0] * self.windows[1]
+
+    @property
+    def inputs(self) -> int:
+        """Inputs of a token."""
+        return self.channels * self.kernel[0] * self.kernel[1]
+
+    @property
+    def image_size(self) -> int:
+        """Values of an image."""
+        return self.channels * self.height * self.width
+
+    def unfold(self, images: np.ndarray) -> np.ndarray:
+        """Images (count, image_size) as tokens (count * tokens, inputs)."""
+        down, across = self.padding
+        padded = np.pad(
+            images.reshape(-1, self.channels, self.height, self.width),
+            ((0, 0), (0, 0), (down, down), (across, across)),
+        )
+        rows, columns = (
+            np.arange(self.kernel[axis])[:, None] * self.dilation[axis]
+            + np.arange(self.windows[axis]) * self.stride[axis]
+            for axis in (0, 1)
+        )
+        # count, channel, kernel row, window row, kernel column, window column
+        taken = padded[:, :, rows][:, :, :, :, columns]
+        return taken.transpose(0, 3, 5, 1, 2, 4).reshape(-1, self.inputs)
+
+    def fold(self, results: np.ndarray) -> np.ndarray:
+        """Results (count * tokens, outputs) as images (count, outputs * tokens)."""
+        outputs = results.shape[1]
+        images = results.reshape(-1, self.tokens, outputs).swapaxes(1, 2)
+        return images.reshape(-1, outputs * self.tokens)
