@@ -71,9 +71,9 @@ def assert_agrees(device: Device, program: Program, *batches: np.ndarray) -> Non
 
 
 @pytest.mark.flow
-@pytest.mark.parametrize("trial", range(30))
+@pytest.mark.parametrize("trial", range(24))
 def test_pysim_agrees_on_anything(rng: np.random.Generator, trial: int) -> None:
-    case = random_case(rng, random_config(rng), images=1 + trial % 2, largest=24)
+    case = random_case(rng, random_config(rng), images=1 + trial % 2, largest=18)
     device = open_device("pysim", case.config)
     assert_agrees(device, case.program, case.batch)
     device.close()
@@ -144,12 +144,10 @@ def test_many_pes_agree(rng: np.random.Generator, name: str, pes: int) -> None:
     """The paper's size and the largest, with memories cut down so that building stays short."""
     config = preset(name, pes=pes, lines=512, columns=2048, rows=32, act_rows=32)
     device = open_device("verilator", config)
-    for density, options in (
-        (0.01, {"split": 0}),
-        (0.1, {"split": config.splits}),
-        (0.5, {}),
-        (0.1, {"tiles": (2, 2), "segments": True}),
-    ):
-        program = random_program(rng, config, [700, 300, 100], density=density, **options)
-        assert_agrees(device, program, random_acts(rng, config, 3, 700, density=0.3))
+    sizes = [700, 300, 100]
+    for density, options in ((0.01, {"split": 0}), (0.1, {"split": config.splits}), (0.5, {})):
+        program = random_program(rng, config, sizes, density=density, **options)
+        assert_agrees(device, program, random_acts(rng, config, 2, 700, density=0.3))
+    program = random_program(rng, config, sizes[1:], density=0.1, tiles=(1, 2), segments=True)
+    assert_agrees(device, program, random_acts(rng, config, 2, 300, density=0.3))
     device.close()
