@@ -1,8 +1,8 @@
 """``make demo``: a network is trained, compressed, compiled, emitted as Verilog and simulated, and
 all agree.
 
-The only module that sees every part of the project; it calls each one's public function and shows
-what came out.
+With the benchmarks, the only module that sees every part of the project; it calls each one's
+public function and shows what came out.
 """
 
 import argparse

@@ -51,7 +51,12 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     devices = ", ".join(DEVICES)
     parser.add_argument("image", help="file written by python -m sw.compile")
-    parser.add_argument("--input", required=True, metavar="X.npy", help="images, one per row")
+    parser.add_argument(
+        "--input",
+        required=True,
+        metavar="X.npy",
+        help="images, one per row; (images, steps, inputs) for an LSTM",
+    )
     parser.add_argument("--on", default="golden", metavar="DEVICE", help=f"one of {devices}")
     parser.add_argument("--compare", metavar="DEVICE", help="run there too; exit 1 if they differ")
     parser.add_argument("--limit", type=int, metavar="N", help="run the first N images only")

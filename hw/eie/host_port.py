@@ -11,7 +11,8 @@ from spec.eie.iomap import WHILE_COMPUTING, Memory
 
 
 class HostPort(wiring.Component):
-    """Takes a write in every cycle, and a read in every second one, while the array is in I/O mode.
+    """Takes a write in every cycle, and a read in every second one, while the array is in I/O mode;
+    a double-buffered array takes writes to its memories while it computes, too.
 
     Attributes
     ----------

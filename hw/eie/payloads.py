@@ -124,7 +124,7 @@ class MemoryRead(wiring.Signature):
 
 
 class HostAccess(wiring.Signature):
-    """I/O mode, from the array to one PE: at most one word is written and one read in a cycle.
+    """The host's access to one PE: at most one word is written and one read in a cycle.
 
     ``answer`` is the word read in the cycle before, and zero in a PE that was not asked.
     """

@@ -53,12 +53,16 @@ def _choose(
         return agreement, lambda: agreement.run(names, pes), "eie_agreement.json"
     if whole:
         return eie, eie.run_all, "eie_layers.json"
-    return eie, lambda: eie.run(names, pes or 64), ""
+    return eie, lambda: eie.run(names, 64 if pes is None else pes), ""
 
 
 def write_page() -> None:
     """Write page and plot of the nine layers into ``docs/``."""
-    document = json.loads(read_file(RESULTS / "eie_layers.json"))
+    file = RESULTS / "eie_layers.json"
+    try:
+        document = json.loads(read_file(file))
+    except ValueError:
+        raise UserError(f"{file} is no JSON; write it with python -m sim.bench eie") from None
     write_file(DOCS / PAGE, page.page(document).encode())
     write_file(DOCS / page.PLOT, page.plot(document))
     print(DOCS / PAGE, DOCS / page.PLOT)
@@ -68,8 +72,18 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m sim.bench", description=__doc__)
     add = parser.add_argument
     add("what", choices=WHAT, help="; ".join(f"{name}: {text}" for name, text in WHAT.items()))
-    add("--layers", nargs="+", default=[], metavar="NAME", help="eie: only these")
-    add("--pes", type=int, help="eie: processing elements (default: 64)")
+    add(
+        "--layers",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="eie: only these; a selection is printed, not written to results/",
+    )
+    add(
+        "--pes",
+        type=int,
+        help="eie: processing elements (default: 64; with --on verilator, 64 and 256)",
+    )
     add("--on", choices=("golden", "verilator"), default="golden", help="eie: what runs them")
     add("--json", action="store_true", help="print the result file's contents")
     return parser

@@ -36,7 +36,11 @@ def run(names: Sequence[str] = (), pes: int | None = None) -> dict:
         If anything differs; says what.
     """
     check_names(names)
-    chosen = FULL_SIZE if not names and pes is None else {pes or 64: names or FULL_SIZE[64]}
+    chosen = (
+        FULL_SIZE
+        if not names and pes is None
+        else {64 if pes is None else pes: names or FULL_SIZE[64]}
+    )
     jobs = [(machine, own) for count, own in chosen.items() for machine in machines(count)]
     figures = []
     for machine, own in tqdm(jobs, "machines", leave=False):

@@ -119,8 +119,10 @@ def _storage(document: dict) -> str:
         rows.append(row)
     head = ["layer", "`isca16`: entries", "with pointers", "default: entries", "with pointers"]
     text = (
-        "\n## Stored bits per weight\n\nThe compiler chooses the width of runs per layer; pads are "
-        "counted in. Clusters divide the pointers.\n\n"
+        "\n## Stored bits per weight\n\nThe compiler chooses the width of runs per layer; pads\n"
+        "are counted in. Clusters divide the pointers, but give each PE more rows, and so longer\n"
+        "runs: where the entries of a layer in clusters take more bits than `isca16`'s, its\n"
+        "pointers save more than that.\n\n"
     )
     return text + _table([*head, "run bits"], rows)
 

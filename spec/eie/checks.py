@@ -30,6 +30,7 @@ def check_fits(program: Program) -> None:
                 f"the image's segment {number} is not for its configuration: {error}"
             ) from None
     _check_steps(program)
+    _check_fetches(program)
     _check_sums(program)
 
 
@@ -89,6 +90,26 @@ def _check_steps(program: Program) -> None:
         firsts.append(used[0])
     if firsts != sorted(firsts):
         raise UserError(f"runs begin with layers {firsts}, not in order")
+
+
+def _check_fetches(program: Program) -> None:
+    """What the host computes on, or gives out, is fetched as a whole, first outputs first."""
+    reached: dict[int, int] = {}
+    for _, run in program.runs():
+        if run.fetch is None:
+            continue
+        number, first = run.fetch.layer, run.fetch.first
+        if first != reached.get(number, 0):
+            name = program.layers[number].name
+            raise UserError(f"outputs of layer {name} are fetched from {first} on, out of order")
+        reached[number] = first + run.fetch.count
+    for number, layer in enumerate(program.layers):
+        wanted = number in reached or layer.cell or number + 1 == len(program.layers)
+        if wanted and reached.get(number, 0) != layer.outputs:
+            raise UserError(
+                f"layer {layer.name}: {reached.get(number, 0)} of {layer.outputs} outputs are "
+                "fetched"
+            )
 
 
 def _check_sums(program: Program) -> None:

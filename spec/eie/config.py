@@ -34,7 +34,8 @@ class EieConfig:
     Attributes
     ----------
     pes : int
-        Processing elements, 1...256. Row i, output i and activation i live in PE ``i % pes``.
+        Processing elements, 1...256. Output i and activation i live in PE ``i % pes``, and so does
+        row i of a matrix, unless the pass has clusters (:mod:`spec.eie.csc`).
     act_bits, weight_bits : int
         Widths of a signed activation and of a signed codebook value.
     acc_bits : int

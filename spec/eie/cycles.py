@@ -58,6 +58,11 @@ class PassCounts:
             return self.pe[:, :, PE_COUNTERS.index(name)]
         return self.array[:, ARRAY_COUNTERS.index(name)]
 
+    @property
+    def from_first_row(self) -> np.ndarray:
+        """Cycles from the read of the first row on: ``before`` of the next pass. Shape (times,)."""
+        return self.of("cycles") - self.of("control") + 1
+
 
 def count_pass(
     config: EieConfig,

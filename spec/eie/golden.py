@@ -212,7 +212,7 @@ class GoldenModel:
                 count = count_pass(
                     self.config, step.descriptor, live[number], self.decoded[number].work, before
                 )
-                before = count.of("cycles") - count.of("control") + 1
+                before = count.from_first_row
                 counts.append(count)
         return counts
 

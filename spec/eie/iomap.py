@@ -1,4 +1,4 @@
-"""What the host reaches in I/O mode: memories, addresses, the payloads of the I/O streams, error
+"""What the host reaches: memories, addresses, the payloads of the I/O streams, error
 codes."""
 
 from enum import IntEnum

@@ -57,7 +57,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m sw.compile", description=__doc__)
     add = parser.add_argument
     add("model", help="exported program .pt2, or state dict .pt or .safetensors")
-    add("--calibrate", required=True, metavar="X.npy", help="sample inputs (samples, ...)")
+    add(
+        "--calibrate",
+        required=True,
+        metavar="X.npy",
+        help="sample inputs (samples, ...), sequences for an LSTM",
+    )
     add("-o", "--output", required=True, metavar="FILE", help="image to write")
     add_options(parser)
     add(

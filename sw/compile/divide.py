@@ -90,10 +90,11 @@ def check_clusters(clusters: int | None, config: EieConfig) -> None:
     """Refuse a number of clusters that the array does not divide into."""
     if clusters is None:
         return
-    if clusters < 1 or clusters.bit_count() != 1 or clusters > config.clusters:
+    whole = isinstance(clusters, int) and not isinstance(clusters, bool)
+    if not whole or clusters < 1 or clusters.bit_count() != 1 or clusters > config.clusters:
         allowed = ", ".join(str(1 << split) for split in range(config.splits + 1))
         raise UserError(
-            f"clusters = {clusters}: {config.pes} PEs divide into {allowed} "
+            f"clusters = {clusters!r}: {config.pes} PEs divide into {allowed} "
             f"(clusters = {config.clusters} in the configuration)"
         )
 
@@ -148,7 +149,7 @@ def predict_cycles(tiles: Iterable[Tile], live: np.ndarray) -> int:
     for tile in tiles:
         part = live[:, tile.first_input : tile.first_input + tile.inputs]
         counts = count_pass(tile.strip.config, tile.descriptor, part, tile.work, before)
-        before = counts.of("cycles") - counts.of("control") + 1
+        before = counts.from_first_row
         total += int(counts.of("cycles").sum())
     return total
 

@@ -50,7 +50,8 @@ class Device(Protocol):
         ...
 
     def run(self, batch: np.ndarray, tick: Tick = quiet) -> np.ndarray:
-        """Run integers of shape (images, inputs); gives int64 of shape (images, outputs)."""
+        """Run integers of shape (images, inputs), or (images, steps, inputs) of sequences; gives
+        int64 of shape (images, outputs), or (images, steps, outputs)."""
         ...
 
     def counters(self) -> list[PassCounts]:
