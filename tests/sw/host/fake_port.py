@@ -205,7 +205,7 @@ class FakePort:
         address = descriptor.pointer_base + local
         at, end = (self.words[Memory.POINTERS, pe, address + step] for step in (0, 1))
         row = -1
-        while at != end:
+        while at < end:
             line, slot = divmod(at, 1 << config.slot_bits)
             bits = self.words[Memory.LINES, pe, line] >> (slot * (config.code_bits + run_bits))
             row += 1 + (bits >> config.code_bits) % (1 << run_bits)
