@@ -1,6 +1,6 @@
 """Requantize: the one rounding of a layer, as :func:`spec.numbers.requantize` states it."""
 
-from amaranth import Cat, Module, Mux, Signal, signed, unsigned
+from amaranth import Const, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -67,7 +67,7 @@ class Requantize(wiring.Component):
         tie = Signal()
         m.d.comb += [
             shifted.eq(product >> self.shift),
-            ones.eq(Cat(bit < self.shift for bit in range(len(product)))),
+            ones.eq(~(Const(-1, len(product)) << self.shift)),
             half.eq(ones ^ (ones >> 1)),
             above.eq((product & half).any() & (product & (ones >> 1)).any()),
             tie.eq((product & half).any() & ~(product & (ones >> 1)).any()),

@@ -13,9 +13,10 @@ from amaranth.sim import Simulator
 
 from hw.eie.array import EieArray
 from sim.protocol import DENSITIES
+from sim.pysim_writes import Writes, join
 from sim.tools import python_version, require
 from sim.waves import wave_file
-from spec.eie.config import IO_DATA_BITS, EieConfig
+from spec.eie.config import EieConfig
 from spec.eie.iomap import pack_reads, pack_writes
 from sw.host.port import (
     PortError,
@@ -78,7 +79,7 @@ class PysimPort:
     def write(self, memory: int, pe: Words, address: Words, data: Words) -> None:
         """Write words; the arguments broadcast against each other."""
         check_request(self.config, memory, pe, address, data)
-        payloads = _join(pack_writes(self.config, memory, pe, address, data))
+        payloads = join(pack_writes(self.config, memory, pe, address, data))
         self._do(lambda context: self._write(context, payloads))
 
     def read(self, memory: int, pe: Words, address: Words) -> np.ndarray:
@@ -92,7 +93,7 @@ class PysimPort:
     def run(self, max_cycles: int, ahead: np.ndarray | None = None) -> tuple[int, int]:
         """Start the array, send writes, and wait until it is done: cycles, error code."""
         check_cycles(max_cycles)
-        payloads = _join(check_ahead(self.config, ahead))
+        payloads = join(check_ahead(self.config, ahead))
         return self._do(lambda context: self._run(context, int(max_cycles), payloads))
 
     def close(self) -> None:
@@ -165,9 +166,9 @@ class PysimPort:
 
     async def _write(self, context: Any, payloads: list[int]) -> None:
         self._begin_traffic()
-        await self._finish(context, "write", _Writes(context, self._array.write, payloads))
+        await self._finish(context, "write", Writes(context, self._array.write, payloads))
 
-    async def _finish(self, context: Any, what: str, writes: "_Writes") -> None:
+    async def _finish(self, context: Any, what: str, writes: Writes) -> None:
         """Send what is left of some writes."""
         waited = 0
         while writes.more:
@@ -213,7 +214,7 @@ class PysimPort:
     async def _run(self, context: Any, max_cycles: int, payloads: list[int]) -> tuple[int, int]:
         array = self._array
         self._begin_traffic()
-        writes = _Writes(context, array.write, payloads)
+        writes = Writes(context, array.write, payloads)
         context.set(array.start, 1)
         await context.tick()
         context.set(array.start, 0)
@@ -234,58 +235,3 @@ class PysimPort:
 
     def _pauses(self) -> bool:
         return self._random is not None and self._random.randrange(8) < self._eighths
-
-
-class _Writes:
-    """Writes on their way to the array: one in each cycle, but for the gaps of ragged traffic.
-
-    Parameters
-    ----------
-    context
-        Of the testbench.
-    stream
-        The array's stream of writes.
-    payloads : list of int
-    """
-
-    def __init__(self, context: Any, stream: Any, payloads: list[int]) -> None:
-        self.context = context
-        self.stream = stream
-        self.payloads = payloads
-        self.done = 0
-        self.offered = False
-
-    @property
-    def more(self) -> bool:
-        return self.done < len(self.payloads)
-
-    @property
-    def told(self) -> str:
-        """How far it got, for messages."""
-        return f"{self.done} of {len(self.payloads)}"
-
-    async def clock(self, pauses: Callable[[], bool]) -> bool:
-        """A cycle, in which the next word is offered unless there is a gap; whether it was
-        taken."""
-        if self.more and not self.offered and not pauses():
-            self.context.set(Value.cast(self.stream.payload), self.payloads[self.done])
-            self.context.set(self.stream.valid, 1)
-            self.offered = True
-        if not self.offered:
-            await self.context.tick()
-            return False
-        _, _, taken = await self.context.tick().sample(self.stream.ready)
-        if taken:
-            self.done += 1
-            self.give_up()
-        return bool(taken)
-
-    def give_up(self) -> None:
-        """Offer nothing."""
-        self.context.set(self.stream.valid, 0)
-        self.offered = False
-
-
-def _join(pairs: np.ndarray) -> list[int]:
-    """Packed writes as payloads of the stream."""
-    return [low | high << IO_DATA_BITS for low, high in pairs.tolist()]

@@ -1,0 +1,56 @@
+"""Dot: products of weights and activations, and their sum."""
+
+from amaranth import Module, Signal, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.nm.payloads import weights_layout
+from spec.nm.config import NmConfig
+
+
+class Dot(wiring.Component):
+    """Multiplies in the first cycle, adds in the second; exact.
+
+    Attributes
+    ----------
+    latency : int
+        Cycles from operands to ``o``: 2.
+
+    Members
+    -------
+    weights, acts : In
+        One of each for every multiplier.
+    o : Out, signed
+        Wide enough for any sum.
+    """
+
+    latency = 2
+
+    def __init__(self, config: NmConfig):
+        self.config = config
+        product_bits = config.weight_bits + config.act_bits
+        self.product = signed(product_bits)
+        sum_bits = product_bits + (config.multipliers - 1).bit_length()
+        super().__init__(
+            {
+                "weights": In(weights_layout(config)),
+                "acts": In(data.ArrayLayout(signed(config.act_bits), config.multipliers)),
+                "o": Out(signed(sum_bits)),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        products = []
+
+        # Multiply.
+        for k in range(self.config.multipliers):
+            product = Signal(self.product, name=f"product{k}")
+            m.d.sync += product.eq(self.weights[k] * self.acts[k])
+            products.append(product)
+
+        # Add up, as a tree.
+        while len(products) > 1:
+            products = [a + b for a, b in zip(products[::2], products[1::2], strict=True)]
+        m.d.sync += self.o.eq(products[0])
+        return m

@@ -1,0 +1,152 @@
+"""Sequencer: issues the steps of a run, or says what they wait for."""
+
+from amaranth import Array, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.nm.payloads import Causes, Done, Loaded, settings_layout, steady, step_layout
+from spec.nm.config import NmConfig, bits_for
+from spec.nm.cycles import queue_places
+from spec.nm.descriptor import COUNT_BITS
+
+
+class Sequencer(wiring.Component):
+    """For every block, strip and tile: the tile's steps, one per cycle.
+
+    A tile's first step waits for its strip and for its activations; its last one until the drain
+    registers will be empty, and until the result queue has room for the tile besides what is
+    promised to others. A reset begins a run.
+
+    Members
+    -------
+    settings : In
+    loaded : from the loader
+    result : In
+        The result queue gives a word in this cycle.
+    o : stream of steps
+    strip_used, block_used : the bank's last step is issued
+    causes : what became of this cycle
+    """
+
+    def __init__(self, config: NmConfig):
+        self.config = config
+        super().__init__(
+            {
+                "settings": In(settings_layout(config)),
+                "loaded": In(Loaded(config)),
+                "result": In(1),
+                "o": Out(steady(step_layout(config))),
+                "strip_used": Out(Done()),
+                "block_used": Out(Done()),
+                "causes": Out(Causes()),
+            }
+        )
+        self._last = Signal(name="last")
+        self._ends_block = Signal(name="ends_block")
+        self._tile = Signal(bits_for(config.act_lines), name="tile")
+        self._finished = Signal(name="finished")
+
+    def elaborate(self, platform):
+        m = Module()
+        self._decide(m)
+        self._walk_tile(m)
+        self._walk_run(m)
+        step = self.o.payload
+        m.d.comb += [
+            step.last.eq(self._last),
+            self.strip_used.enable.eq(self.o.valid & step.ends_strip),
+            self.strip_used.bank.eq(step.weight_bank),
+            self.block_used.enable.eq(self.o.valid & self._ends_block),
+            self.block_used.bank.eq(step.act_bank),
+        ]
+        return m
+
+    def _decide(self, m: Module) -> None:
+        """Issue a step, or say why not; the first reason counts."""
+        step, causes, loaded = self.o.payload, self.causes, self.loaded
+        has_weights = Array(loaded.full)[step.weight_bank]
+        has_acts = self._tile < Array(loaded.tiles)[step.act_bank]
+        m.d.comb += self._last.eq(step.number == Array(loaded.last_step)[step.weight_bank])
+        held = self._last & self._hold_last(m)
+        with m.If(self._finished):
+            m.d.comb += causes.tail.eq(1)
+        with m.Elif(~has_weights):
+            m.d.comb += causes.weight_wait.eq(1)
+        with m.Elif(~has_acts):
+            m.d.comb += causes.act_wait.eq(1)
+        with m.Elif(held):
+            m.d.comb += causes.drain_wait.eq(1)
+        with m.Else():
+            m.d.comb += causes.busy.eq(1)
+        m.d.comb += self.o.valid.eq(causes.busy)
+
+    def _hold_last(self, m: Module):
+        """Whether a tile's last step must wait: for the tile before, or for room."""
+        rows, places = self.config.rows, queue_places(self.config)
+        draining = Signal(range(rows))
+        promised = Signal(range(places + 1))
+        ends_tile = self.o.valid & self._last
+        m.d.sync += promised.eq(promised + Mux(ends_tile, rows, 0) - self.result)
+        with m.If(ends_tile):
+            m.d.sync += draining.eq(rows - 1)
+        with m.Elif(draining != 0):
+            m.d.sync += draining.eq(draining - 1)
+        return (draining != 0) | (promised > places - rows)
+
+    def _walk_tile(self, m: Module) -> None:
+        """Go from step to step, by as many inputs as the mode takes."""
+        config, step = self.config, self.o.payload
+        in_line_bits = config.line_inputs.bit_length() - 1
+        position = Signal(in_line_bits + config.offset_bits)
+        inputs = Signal(range(config.line_inputs + 1))
+        with m.Switch(self.settings.mode):
+            for number, mode in enumerate(config.modes):
+                with m.Case(number):
+                    m.d.comb += inputs.eq(config.step_inputs(mode))
+        m.d.comb += [
+            step.first.eq(step.number == 0),
+            step.at.eq(position[:in_line_bits]),
+            step.line.eq(position[in_line_bits:]),
+        ]
+        with m.If(self.o.valid):
+            with m.If(self._last):
+                m.d.sync += [step.number.eq(0), position.eq(0)]
+            with m.Else():
+                m.d.sync += [step.number.eq(step.number + 1), position.eq(position + inputs)]
+
+    def _walk_run(self, m: Module) -> None:
+        """Go from tile to tile, strip to strip, block to block."""
+        settings, step = self.settings, self.o.payload
+        strip = Signal(COUNT_BITS)
+        block_begin = Signal(COUNT_BITS)
+        tile_number = Signal(COUNT_BITS)
+        last_tile = Signal()
+        m.d.comb += [
+            last_tile.eq(tile_number + 1 == settings.tiles),
+            step.ends_strip.eq(self._last & (last_tile | (self._tile + 1 == settings.block_tiles))),
+            self._ends_block.eq(step.ends_strip & (strip + 1 == settings.strips)),
+            step.ends_run.eq(self._ends_block & last_tile),
+        ]
+        with m.If(self.o.valid & self._last):
+            m.d.sync += [
+                self._tile.eq(self._tile + 1),
+                tile_number.eq(tile_number + 1),
+                step.base.eq(step.base + settings.input_lines),
+            ]
+        with m.If(self.o.valid & step.ends_strip):
+            m.d.sync += [
+                self._tile.eq(0),
+                tile_number.eq(block_begin),
+                step.base.eq(0),
+                strip.eq(strip + 1),
+                step.weight_bank.eq(~step.weight_bank),
+            ]
+        with m.If(self.o.valid & self._ends_block):
+            m.d.sync += [
+                tile_number.eq(tile_number + 1),
+                block_begin.eq(tile_number + 1),
+                strip.eq(0),
+                step.act_bank.eq(~step.act_bank),
+            ]
+        with m.If(self.o.valid & step.ends_run):
+            m.d.sync += self._finished.eq(1)

@@ -1,0 +1,69 @@
+"""Travel: which step is where in the pipeline."""
+
+from amaranth import Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.nm.array import MacArray
+from hw.nm.gather import Gather
+from hw.nm.payloads import steady, step_layout
+from hw.nm.strip_buffer import StripBuffer
+from spec.nm.config import NmConfig
+
+READ = Gather.latency
+DISTRIBUTE = READ + 1
+SELECT = READ + StripBuffer.latency
+HAND_OVER = SELECT + MacArray.latency
+
+
+class Travel(wiring.Component):
+    """Moves each step on by a stage in every cycle. A reset forgets all steps.
+
+    Attributes
+    ----------
+    latency : int
+        Cycles from ``i`` to the last stage.
+
+    Members
+    -------
+    i : stream of steps, from the sequencer
+    read, distribute, select, hand_over : streams of steps
+        The step that stands before the memories, before distribute, before select, and before the
+        drain registers.
+    """
+
+    latency = HAND_OVER
+
+    def __init__(self, config: NmConfig):
+        self.config = config
+        step = steady(step_layout(config))
+        super().__init__(
+            {
+                "i": In(step),
+                "read": Out(step),
+                "distribute": Out(step),
+                "select": Out(step),
+                "hand_over": Out(step),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        taps = {
+            READ: self.read,
+            DISTRIBUTE: self.distribute,
+            SELECT: self.select,
+            HAND_OVER: self.hand_over,
+        }
+        valid, step = self.i.valid, self.i.payload
+        for stage in range(1, HAND_OVER + 1):
+            # Move on.
+            next_valid = Signal(name=f"valid{stage}")
+            next_step = Signal(step_layout(self.config), name=f"step{stage}")
+            m.d.sync += [next_valid.eq(valid), next_step.eq(step)]
+            valid, step = next_valid, next_step
+
+            # Show.
+            if stage in taps:
+                m.d.comb += [taps[stage].valid.eq(valid), taps[stage].payload.eq(step)]
+        return m
