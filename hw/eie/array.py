@@ -79,19 +79,7 @@ class EieArray(wiring.Component):
         # Find non-zero activations in each sector, and the first one of each cluster.
         m.d.comb += division.settings.eq(control.settings)
         for sector, (scan, tree) in enumerate(zip(scans, trees, strict=True)):
-            m.d.comb += [
-                tree.pending.eq(scan.pending),
-                division.candidates[sector].eq(tree.o),
-                division.offered[sector].eq(scan.o.valid),
-                scan.launch.eq(control.begin),
-                scan.settings.eq(control.settings),
-                scan.half.eq(control.half),
-                scan.first_pe.eq(division.first_pe[sector]),
-                scan.candidate.eq(division.picked[sector]),
-                scan.mine.eq(division.mine[sector]),
-                scan.own_pe.eq(tree.o.pe),
-                scan.o.ready.eq(division.room[sector]),
-            ]
+            self._connect_scan(m, sector, scan, tree, control, division)
 
         # Broadcast to all PEs of a cluster at once, when all have room.
         for sector in range(config.clusters):
@@ -104,15 +92,8 @@ class EieArray(wiring.Component):
                     pe.drain.store_enable.eq(reduce.stores[sector]),
                 ]
 
-        # Drain all PEs at once, over the clusters.
-        m.d.comb += [
-            reduce.settings.eq(control.settings),
-            reduce.enable.eq(control.reducing),
-            reduce.store_enable.eq(control.drain.store_enable),
-            reduce.store_row.eq(control.store_row),
-        ]
+        self._connect_drain(m, control, reduce, pes)
         for number, pe in enumerate(pes):
-            m.d.comb += [reduce.i[number].eq(pe.sums), pe.reduced.eq(reduce.o[number])]
             connect(m, host.pes[number], pe.host)
 
         # Tell central control how it goes.
@@ -126,6 +107,35 @@ class EieArray(wiring.Component):
             control.pointer_error.eq(Cat(pe.pointer_error for pe in pes).any()),
         ]
         return m
+
+    def _connect_scan(
+        self, m: Module, sector: int, scan, tree, control: CentralControl, division: Division
+    ) -> None:
+        """Find the non-zero activations of a sector, and the first one of its cluster."""
+        m.d.comb += [
+            tree.pending.eq(scan.pending),
+            division.candidates[sector].eq(tree.o),
+            division.offered[sector].eq(scan.o.valid),
+            scan.launch.eq(control.begin),
+            scan.settings.eq(control.settings),
+            scan.half.eq(control.half),
+            scan.first_pe.eq(division.first_pe[sector]),
+            scan.candidate.eq(division.picked[sector]),
+            scan.mine.eq(division.mine[sector]),
+            scan.own_pe.eq(tree.o.pe),
+            scan.o.ready.eq(division.room[sector]),
+        ]
+
+    def _connect_drain(self, m: Module, control: CentralControl, reduce: Reduce, pes: list) -> None:
+        """Drain all PEs at once, over the clusters."""
+        m.d.comb += [
+            reduce.settings.eq(control.settings),
+            reduce.enable.eq(control.reducing),
+            reduce.store_enable.eq(control.drain.store_enable),
+            reduce.store_row.eq(control.store_row),
+        ]
+        for number, pe in enumerate(pes):
+            m.d.comb += [reduce.i[number].eq(pe.sums), pe.reduced.eq(reduce.o[number])]
 
     def _connect_pe(self, m: Module, pe, scan, control: CentralControl) -> None:
         """What a PE hears from its sector's scan and from central control."""

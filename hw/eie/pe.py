@@ -113,27 +113,8 @@ class ProcessingElement(wiring.Component):
             biases.address.eq(self.drain.bias_address),
         ]
 
-        # From updates to sums, and from sums to activations.
         for number, lane in enumerate(lanes):
-            value = rows.o.payload.values[number]
-            # The only lane's activation is never zero: its column would not have been broadcast.
-            live = value != 0 if config.lanes > 1 else 1
-            m.d.comb += [
-                lane.i.valid.eq(rows.o.valid & live),
-                lane.i.payload.row.eq(rows.o.payload.row),
-                lane.i.payload.value.eq(value),
-                lane.weight.eq(decode.weight),
-                lane.settings.eq(self.settings),
-                self.sums[number].eq(lane.sum),
-                lane.reduced.eq(self.reduced[number]),
-                lane.bias.eq(biases.bias),
-                lane.scan.enable.eq(self.scan.enable),
-                lane.scan.address.eq(self.scan.address),
-                self.scan.data[number].eq(lane.scan.data),
-            ]
-            for name in self.drain.signature.members:
-                m.d.comb += getattr(lane.order, name).eq(getattr(self.drain, name))
-
+            self._connect_lane(m, number, lane, decode, rows, biases)
         self._tell(m, queue, pointers, matrix, rows, lanes, counters)
         self._serve_host(
             m,
@@ -147,6 +128,27 @@ class ProcessingElement(wiring.Component):
             },
         )
         return m
+
+    def _connect_lane(self, m: Module, number: int, lane, decode, rows, biases) -> None:
+        """From updates to sums, and from sums to activations."""
+        value = rows.o.payload.values[number]
+        # The only lane's activation is never zero: its column would not have been broadcast.
+        live = value != 0 if self.config.lanes > 1 else 1
+        m.d.comb += [
+            lane.i.valid.eq(rows.o.valid & live),
+            lane.i.payload.row.eq(rows.o.payload.row),
+            lane.i.payload.value.eq(value),
+            lane.weight.eq(decode.weight),
+            lane.settings.eq(self.settings),
+            self.sums[number].eq(lane.sum),
+            lane.reduced.eq(self.reduced[number]),
+            lane.bias.eq(biases.bias),
+            lane.scan.enable.eq(self.scan.enable),
+            lane.scan.address.eq(self.scan.address),
+            self.scan.data[number].eq(lane.scan.data),
+        ]
+        for name in self.drain.signature.members:
+            m.d.comb += getattr(lane.order, name).eq(getattr(self.drain, name))
 
     def _tell(self, m: Module, queue, pointers, matrix, rows, lanes, counters) -> None:
         """Count what this PE does in every cycle, and say when it is idle or in error."""

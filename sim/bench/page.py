@@ -200,7 +200,9 @@ def plot(document: dict) -> bytes:
         handles, labels = axes.get_legend_handles_labels()
         axes.legend(handles[: len(causes)], labels[: len(causes)], loc="lower right", ncols=4)
         file = io.BytesIO()
-        figure.savefig(file, format="svg", metadata={"Date": None})
+        figure.savefig(
+            file, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        )
         pyplot.close(figure)
     return file.getvalue()
 

@@ -250,11 +250,6 @@ class EieConfig:
         return bits_for(self.columns - 1)
 
     @property
-    def act_index_bits(self) -> int:
-        """Width of an activation's index in a layer (a column)."""
-        return bits_for(self.acts - 1)
-
-    @property
     def act_row_bits(self) -> int:
         return bits_for(self.act_rows - 1)
 

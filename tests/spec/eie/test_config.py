@@ -167,7 +167,6 @@ def test_widths_reach_everything(rng):
             (config.most_entries_per_line - 1, config.slot_bits),
             (config.columns - 1, config.pointer_address_bits),
             (config.lines - 1, config.line_address_bits),
-            (config.acts - 1, config.act_index_bits),
             (config.rows - 1, config.row_bits),
         ):
             assert largest >> bits == 0
