@@ -12,14 +12,8 @@ import numpy as np
 from sim.protocol import ANSWER, REQUEST, WORD_BYTES, Request, Status
 from spec.eie.config import EieConfig
 from spec.eie.iomap import pack_reads, pack_writes
-from sw.host.port import (
-    PortError,
-    StillBusyError,
-    Words,
-    check_ahead,
-    check_cycles,
-    check_request,
-)
+from sw.host.eie.port import check_ahead, check_request
+from sw.host.port import PortError, StillBusyError, Words, check_cycles
 
 SLOWEST_CYCLES_PER_SECOND = 200
 """No simulator is slower; a request that takes longer than this allows is given up."""

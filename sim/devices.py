@@ -5,13 +5,13 @@ import importlib
 from spec.eie.config import EieConfig
 from spec.errors import UserError
 from sw.host.device import Device
-from sw.host.driver import BusDevice
-from sw.host.golden import GoldenDevice
+from sw.host.eie.driver import BusDevice
+from sw.host.eie.golden import GoldenDevice
 
 PORTS = {
-    "pysim": ("sim.pysim", "PysimPort"),
-    "verilator": ("sim.native", "NativePort"),
-    "cocotb": ("sim.cocotb_port", "CocotbPort"),
+    "pysim": ("sim.eie.pysim", "PysimPort"),
+    "verilator": ("sim.eie.native", "NativePort"),
+    "cocotb": ("sim.eie.cocotb_port", "CocotbPort"),
 }
 """Module and class of each executor, imported when asked for: golden needs no simulator."""
 

@@ -7,7 +7,7 @@ a value (words done, or the cycles of a run) and the array's error code; then, i
 the words that were read.
 
 Two processes speak it: the native harness (``harness/native.cpp``, which is given these codes when
-it is compiled) and cocotb's (:mod:`sim.cocotb_server`).
+it is compiled) and cocotb's (:mod:`sim.eie.cocotb_server`).
 """
 
 import struct

@@ -13,10 +13,10 @@ from sim.waves import WAVES
 from spec import image
 from spec.eie.program import Program
 from spec.errors import cli
-from sw.host.compare import Result, first_difference, run_on
+from sw.host.eie.compare import Result, first_difference, run_on
+from sw.host.eie.report import make_report, table
 from sw.host.inputs import read_batch
 from sw.host.progress import progress
-from sw.host.report import make_report, table
 
 
 def main(argv: Sequence[str] | None = None) -> int:

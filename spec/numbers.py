@@ -100,8 +100,8 @@ def choose_multiplier(ratio: float, *, multiplier_bits: int, shift_max: int) -> 
     return multiplier, shift
 
 
-def quantize(real: np.ndarray, scale: float, bits: int) -> np.ndarray:
+def quantize(real: np.ndarray, scale: float | np.ndarray, bits: int) -> np.ndarray:
     """Integers nearest to ``real / scale`` (ties to even), saturated to ``bits`` signed bits, as
-    int64."""
+    int64; scales may differ along the last axes."""
     low, high = signed_bounds(bits)
     return np.clip(np.rint(np.asarray(real, np.float64) / scale), low, high).astype(np.int64)

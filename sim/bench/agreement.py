@@ -13,15 +13,15 @@ from tqdm import tqdm
 
 from sim.bench.eie import Machine, machines
 from sim.bench.layers import Drawn, check_names, draw
-from sim.native import NativePort
+from sim.eie.native import NativePort
 from sim.tools import versions
 from spec.eie.cycles import count_pass
 from spec.eie.golden import GoldenModel
 from spec.errors import Failure
-from sw.host.compare import first_difference, run_on
 from sw.host.device import Device
-from sw.host.driver import BusDevice
-from sw.host.golden import GoldenDevice
+from sw.host.eie.compare import first_difference, run_on
+from sw.host.eie.driver import BusDevice
+from sw.host.eie.golden import GoldenDevice
 
 FULL_SIZE = {64: ("Alex-7", "VGG-6", "NT-We", "NT-LSTM"), 256: ("NT-We",)}
 """Layers that are simulated unless others are asked for, by the number of PEs."""

@@ -20,9 +20,9 @@ from spec.eie.counters import LOST
 from spec.eie.cycles import PassCounts
 from spec.eie.program import Program
 from spec.image import inspect
-from sw.compile.pack import pack_network
-from sw.compile.tile import tile_network
-from sw.host.golden import GoldenDevice
+from sw.compile.eie.pack import pack_network
+from sw.compile.eie.tile import tile_network
+from sw.host.eie.golden import GoldenDevice
 
 MHZ = 800
 MANY_PES = 256

@@ -12,7 +12,7 @@ import numpy as np
 
 from spec.eie.config import EieConfig
 from spec.errors import UserError
-from sw.compile.quantize import IntegerLayer
+from sw.compile.eie.quantize import IntegerLayer
 
 SEED = 1
 SIGMA = 0.6

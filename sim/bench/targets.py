@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from sim.native import NativePort
+from sim.eie.native import NativePort
 from sim.tools import versions
 from spec.eie.config import preset
 from spec.eie.golden import GoldenModel
 from spec.eie.program import Program
 from sw.compile import compile_network
-from sw.host.driver import BusDevice
+from sw.host.eie.driver import BusDevice
 
 SEED = 1
 

@@ -214,6 +214,22 @@ class Program:
     def outputs(self) -> int:
         return self.layers[-1].results
 
+    @property
+    def act_bits(self) -> int:
+        """Of what it takes."""
+        return self.config.act_bits
+
+    @property
+    def input_scale(self) -> float:
+        """``real = integer * scale`` for what the network takes."""
+        return self.layers[0].input_scale
+
+    @property
+    def output_scale(self) -> float:
+        """``real = integer * scale`` for what it gives, which may be the state of an LSTM."""
+        last = self.layers[-1]
+        return last.cell.hidden_scale if last.cell else last.output_scale
+
     def order(self, layer: int) -> np.ndarray:
         """``orders[layer]``, written out also where all outputs are in place."""
         outputs = self.layers[layer].outputs

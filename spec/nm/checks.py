@@ -3,8 +3,6 @@
 Whoever reads or loads an image asks here first; what passes runs on every executor, alike.
 """
 
-import math
-
 import numpy as np
 
 from spec.errors import UserError
@@ -52,15 +50,21 @@ def _check_layer(layer: Layer) -> None:
         raise UserError(f"{layer.inputs} inputs, {layer.outputs} outputs")
     if layer.unfold and layer.unfold.inputs != layer.inputs:
         raise UserError(f"windows of {layer.unfold.inputs} values for {layer.inputs} inputs")
-    scales = (layer.input_scale, layer.output_scale)
-    if not all(math.isfinite(scale) and scale > 0 for scale in scales):
-        raise UserError(f"its scales are {scales}, must be above 0")
+    pool, unfold = layer.pool, layer.unfold
+    made = (layer.outputs, *unfold.windows) if unfold else None
+    if pool and (pool.channels, pool.height, pool.width) != made:
+        raise UserError(f"it cannot pool its results with {pool}")
 
 
 def _check_arrays(program: Program, number: int) -> None:
     """Types, shapes, and an order that names every output once."""
     layer, weights = program.layers[number], program.weights[number]
-    shapes = {"scales": (layer.outputs,), "strips": (len(weights.strips), program.config.limbs)}
+    shapes = {
+        "scales": (layer.outputs,),
+        "input_scales": (layer.features,),
+        "output_scales": (layer.outputs,),
+        "strips": (len(weights.strips), program.config.limbs),
+    }
     for name, shape in shapes.items():
         array: np.ndarray = getattr(weights, name)
         if array.dtype != TENSORS[name] or array.shape != shape:
@@ -68,8 +72,10 @@ def _check_arrays(program: Program, number: int) -> None:
                 f"{name} are {array.dtype} of shape {array.shape}, "
                 f"must be {np.dtype(TENSORS[name])} of {shape}"
             )
-    if not (np.isfinite(weights.scales).all() and (weights.scales > 0).all()):
-        raise UserError("its weights' scales must be above 0")
+    for name in ("scales", "input_scales", "output_scales"):
+        scales: np.ndarray = getattr(weights, name)
+        if not (np.isfinite(scales).all() and (scales > 0).all()):
+            raise UserError(f"its {name} must be above 0")
     order = weights.order
     if len(order) and not np.array_equal(np.sort(order), np.arange(layer.outputs)):
         raise UserError("its order names not every output once")

@@ -128,31 +128,40 @@ class GoldenModel:
         outputs : int64, shape (images, values of a result)
         counts : list of RunCounts, one per layer
         """
-        if not self.program.chained:
-            raise UserError("the image's layers are no chain: run them one by one")
-        acts, counts = np.asarray(batch, np.int64), []
+        acts, counts = check_batch(self.program, batch), []
         for number, layer in enumerate(self.program.layers):
-            tokens = layer.unfold.unfold(acts) if layer.unfold else acts
-            results, count = self.run_layer(number, tokens)
-            acts = layer.unfold.fold(results) if layer.unfold else results
+            results, count = self.run_layer(number, layer.tokens_of(acts))
+            acts = layer.images_of(results)
             counts.append(count)
         tick(len(batch))
         return acts, counts
 
 
+def check_batch(program: Program, batch: np.ndarray) -> np.ndarray:
+    """A batch for a chain as int64, or a :class:`UserError` that says what it must be."""
+    if not program.chained:
+        raise UserError("the image's layers are no chain: run them one by one")
+    return _check(program, batch, "images", program.inputs)
+
+
 def check_acts(program: Program, number: int, acts: np.ndarray) -> np.ndarray:
     """Activations of a layer as int64, or a :class:`UserError` that says what they must be."""
-    layer, acts = program.layers[number], np.asarray(acts)
-    if acts.ndim != 2 or acts.shape[1] != layer.inputs or len(acts) == 0:
-        raise UserError(
-            f"layer {layer.name}: input has shape {acts.shape}, must be (tokens, {layer.inputs})"
-        )
-    if not np.issubdtype(acts.dtype, np.integer):
-        raise UserError(f"a device takes integers, the input is {acts.dtype}; quantize it first")
+    layer = program.layers[number]
+    try:
+        return _check(program, acts, "tokens", layer.inputs)
+    except UserError as error:
+        raise UserError(f"layer {layer.name}: {error}") from None
+
+
+def _check(program: Program, given: np.ndarray, rows: str, values: int) -> np.ndarray:
+    given = np.asarray(given)
+    if given.ndim != 2 or given.shape[1] != values or len(given) == 0:
+        raise UserError(f"input has shape {given.shape}, must be ({rows}, {values})")
+    if not np.issubdtype(given.dtype, np.integer):
+        raise UserError(f"a device takes integers, the input is {given.dtype}; quantize it first")
     low, high = signed_bounds(program.config.act_bits)
-    if acts.min() < low or acts.max() > high:
+    if given.min() < low or given.max() > high:
         raise UserError(
-            f"layer {layer.name}: input reaches {acts.min()}...{acts.max()}, "
-            f"must stay within {low}...{high}"
+            f"input reaches {given.min()}...{given.max()}, must stay within {low}...{high}"
         )
-    return acts.astype(np.int64)
+    return given.astype(np.int64)

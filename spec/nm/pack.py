@@ -10,7 +10,7 @@ from spec.nm.groups import encode
 from spec.nm.program import Layer, Weights
 from spec.nm.strips import Strip, pack_strip
 from spec.nm.tiles import Kept, keep, kept_by
-from spec.nm.unfold import Unfold
+from spec.nm.unfold import MaxPool, Unfold
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,9 +40,10 @@ def pack_layer(
     relu: bool = False,
     order: np.ndarray | None = None,
     scales: np.ndarray | None = None,
-    input_scale: float = 1.0,
-    output_scale: float = 1.0,
+    input_scales: np.ndarray | None = None,
+    output_scales: np.ndarray | None = None,
     unfold: Unfold | None = None,
+    pool: MaxPool | None = None,
 ) -> tuple[Layer, Weights]:
     """One layer of a :class:`spec.nm.program.Program`.
 
@@ -53,8 +54,9 @@ def pack_layer(
         one. With ``gather`` alone each strip keeps those that have a weight which is not zero.
     order : integers, shape (outputs,), optional
         Output that the array computes as its k-th.
-    scales : float64, shape (outputs,), optional
-        Real value of a weight's unit; 1 if not given.
+    scales, input_scales, output_scales : float64, optional
+        Real values of the units of sums, inputs and results, see :mod:`spec.nm.program`; 1 if not
+        given.
 
     Raises
     ------
@@ -107,14 +109,23 @@ def pack_layer(
         mode=str(mode),
         gather=kept is not None,
         relu=relu,
-        input_scale=input_scale,
-        output_scale=output_scale,
         weights=int(np.count_nonzero(matrix.dense)),
         slots=int(slots),
         unfold=unfold,
+        pool=pool,
     )
-    scales = np.ones(outputs) if scales is None else np.asarray(scales, np.float64)
-    return layer, Weights(strips=np.concatenate(words), scales=scales, order=order)
+    weights = Weights(
+        strips=np.concatenate(words),
+        scales=_scales(scales, outputs),
+        input_scales=_scales(input_scales, layer.features),
+        output_scales=_scales(output_scales, outputs),
+        order=order,
+    )
+    return layer, weights
+
+
+def _scales(given: np.ndarray | None, count: int) -> np.ndarray:
+    return np.ones(count) if given is None else np.asarray(given, np.float64)
 
 
 Block = tuple[np.ndarray, np.ndarray, np.ndarray]

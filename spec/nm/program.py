@@ -6,17 +6,21 @@ the array computes one layer. The host makes the descriptor for its number of to
 image, activations from the layer before. A convolution says how images become tokens
 (:mod:`spec.nm.unfold`); one with channel groups is gathered, each strip keeps its groups' inputs.
 
-In an image file (engine ``nm``), ``to_document`` gives the metadata and these tensors::
+An image file holds these tensors::
 
-    layer0.strips  uint64   (words, load_bits / 64)   all strips, see spec.nm.strips
-    layer0.scales  float64  (outputs,)                real weight = integer * scale, per output
-    layer0.order   uint32   (outputs,) or (0,)        which output is computed as the k-th
+    layer0.strips         uint64   (words, limbs)      all strips, see spec.nm.strips
+    layer0.scales         float64  (outputs,)          real sum = integer * scale, per output
+    layer0.input_scales   float64  (features,)         real input = integer * scale, per feature
+    layer0.output_scales  float64  (outputs,)          real result = integer * scale, per output
+    layer0.order          uint32   (outputs,) or (0,)  which output is computed as the k-th
+
+A feature is an input, or a channel of a convolution's images. A weight is, so, an integer times its
+output's ``scales`` by its input's ``input_scales``.
 """
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
@@ -24,18 +28,21 @@ from spec.errors import UserError
 from spec.nm.config import Mode, NmConfig
 from spec.nm.descriptor import Descriptor, plan
 from spec.nm.strips import Strip, steps_of, strip_spans, unpack_strip
-from spec.nm.unfold import Unfold
+from spec.nm.unfold import MaxPool, Unfold
 
-ENGINE = "nm"
-"""Name of the engine in an image file."""
-
-TENSORS = {"strips": np.uint64, "scales": np.float64, "order": np.uint32}
+TENSORS = {
+    "strips": np.uint64,
+    "scales": np.float64,
+    "input_scales": np.float64,
+    "output_scales": np.float64,
+    "order": np.uint32,
+}
 """Tensors of a layer in an image file, and the type of their elements."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
-    """A layer as the host sees it; ``real = integer * scale`` holds for its input and output.
+    """A layer as the host sees it.
 
     Attributes
     ----------
@@ -50,6 +57,8 @@ class Layer:
         kept, summed over the outputs. What the array computes beyond is padding.
     unfold : Unfold or None
         A convolution's windows.
+    pool : MaxPool or None
+        Pooling behind it.
     """
 
     name: str
@@ -58,11 +67,10 @@ class Layer:
     mode: str
     gather: bool
     relu: bool
-    input_scale: float
-    output_scale: float
     weights: int
     slots: int
     unfold: Unfold | None = None
+    pool: MaxPool | None = None
 
     @property
     def pattern(self) -> Mode:
@@ -76,7 +84,27 @@ class Layer:
     @property
     def gives(self) -> int:
         """Values that one image (or token) of its output has."""
-        return self.outputs * (self.unfold.tokens if self.unfold else 1)
+        return self.outputs * self.places
+
+    @property
+    def places(self) -> int:
+        """Values of each output in an image (or token) of its output."""
+        last = self.pool or self.unfold
+        return last.tokens if last else 1
+
+    @property
+    def features(self) -> int:
+        """Inputs, or channels of a convolution: what has an input scale of its own."""
+        return self.unfold.channels if self.unfold else self.inputs
+
+    def tokens_of(self, images: np.ndarray) -> np.ndarray:
+        """Images (count, takes) as tokens (count * tokens, inputs)."""
+        return self.unfold.unfold(images) if self.unfold else images
+
+    def images_of(self, results: np.ndarray) -> np.ndarray:
+        """Results (count * tokens, outputs) as images (count, gives), pooled."""
+        images = self.unfold.fold(results) if self.unfold else results
+        return self.pool(images) if self.pool else images
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -86,14 +114,17 @@ class Weights:
     Attributes
     ----------
     strips : uint64, shape (words, limbs)
-    scales : float64, shape (outputs,)
+    scales, output_scales : float64, shape (outputs,)
         In the network's order.
+    input_scales : float64, shape (features,)
     order : int64, shape (outputs,) or (0,)
         Output that the array computes as its k-th; empty if all are in place.
     """
 
     strips: np.ndarray
     scales: np.ndarray
+    input_scales: np.ndarray
+    output_scales: np.ndarray
     order: np.ndarray
 
 
@@ -111,6 +142,33 @@ class Program:
     layers: tuple[Layer, ...]
     weights: tuple[Weights, ...]
     chained: bool = True
+    per_step = 0
+    """It takes no sequences."""
+
+    @property
+    def inputs(self) -> int:
+        """Values of an image."""
+        return self.layers[0].takes
+
+    @property
+    def outputs(self) -> int:
+        """Values of a result."""
+        return self.layers[-1].gives
+
+    @property
+    def act_bits(self) -> int:
+        """Of what it takes."""
+        return self.config.act_bits
+
+    @property
+    def input_scale(self) -> np.ndarray:
+        """``real = integer * scale`` for what the network takes; shape (inputs,)."""
+        return self.input_scales(0)
+
+    @property
+    def output_scale(self) -> np.ndarray:
+        """``real = integer * scale`` for what it gives; shape (outputs,)."""
+        return self.output_scales(len(self.layers) - 1)
 
     def number(self, name: str) -> int:
         """Number of the layer of a name."""
@@ -123,6 +181,15 @@ class Program:
         """``weights[number].order``, written out also where all outputs are in place."""
         order = self.weights[number].order
         return order if len(order) else np.arange(self.layers[number].outputs)
+
+    def input_scales(self, number: int) -> np.ndarray:
+        """Scale of every value that a layer takes; float64, shape (takes,)."""
+        layer, scales = self.layers[number], self.weights[number].input_scales
+        return np.repeat(scales, layer.takes // layer.features)
+
+    def output_scales(self, number: int) -> np.ndarray:
+        """Scale of every value that a layer gives; float64, shape (gives,)."""
+        return np.repeat(self.weights[number].output_scales, self.layers[number].places)
 
     def in_place(self, number: int, results: np.ndarray) -> np.ndarray:
         """Outputs as the network has them, from those of the array. Last axis."""
@@ -169,64 +236,6 @@ class Program:
             inputs=layer.inputs,
             tokens=tokens,
         )
-
-    # The image file
-
-    def to_document(self) -> tuple[dict, dict[str, np.ndarray]]:
-        """Metadata (JSON-ready) and tensors of an image file."""
-        document = {
-            "engine": ENGINE,
-            "config": self.config.to_json(),
-            "config_digest": self.config.digest,
-            "layers": [asdict(layer) for layer in self.layers],
-            "chained": self.chained,
-        }
-        tensors = {
-            f"layer{number}.{name}": np.ascontiguousarray(getattr(weights, name).astype(kind))
-            for number, weights in enumerate(self.weights)
-            for name, kind in TENSORS.items()
-        }
-        return document, tensors
-
-    @staticmethod
-    def from_document(document: dict, tensors: dict[str, np.ndarray]) -> "Program":
-        """The inverse of :meth:`to_document`; :class:`UserError` if anything is amiss."""
-        try:
-            config = NmConfig.from_json(document["config"])
-            if config.digest != document["config_digest"]:
-                raise UserError("its configuration does not have the digest that it states")
-            layers = tuple(_layer(values) for values in document["layers"])
-            weights = tuple(_weights(tensors, number) for number in range(len(layers)))
-            chained = document["chained"]
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            if isinstance(error, UserError):
-                raise
-            raise UserError(f"the image's metadata is incomplete or wrong ({error})") from None
-        if not isinstance(chained, bool):
-            raise UserError(f"the image's metadata is wrong (chained is {chained!r})")
-        return Program(config=config, layers=layers, weights=weights, chained=chained)
-
-
-def _layer(values: dict[str, Any]) -> Layer:
-    kinds = {"str": str, "int": int, "bool": bool, "float": float}
-    for field in fields(Layer):
-        kind = kinds.get(getattr(field.type, "__name__", ""))
-        if kind and type(values[field.name]) is not kind:
-            raise TypeError(f"{field.name} is {values[field.name]!r}")
-    given = values["unfold"]
-    if given is not None:
-        given = Unfold.from_json(given)
-    return Layer(**{**values, "unfold": given})
-
-
-def _weights(tensors: dict[str, np.ndarray], number: int) -> Weights:
-    found = {name: tensors[f"layer{number}.{name}"] for name in TENSORS}
-    for name, kind in TENSORS.items():
-        if found[name].dtype != kind:
-            raise TypeError(f"layer{number}.{name} is {found[name].dtype}")
-    return Weights(
-        strips=found["strips"], scales=found["scales"], order=found["order"].astype(np.int64)
-    )
 
 
 def chain_breaks(layers: tuple[Layer, ...]) -> str | None:

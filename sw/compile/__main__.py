@@ -11,8 +11,8 @@ from spec.errors import UserError, cli
 from spec.files import read_array
 from sw.compile.calibrate import HEADROOM
 from sw.compile.capture import ACTIVATIONS
-from sw.compile.driver import CHECK_SAMPLES, compile_network
-from sw.compile.report import table
+from sw.compile.eie.driver import CHECK_SAMPLES, compile_network
+from sw.compile.eie.report import table
 
 
 def main(argv: Sequence[str] | None = None) -> None:

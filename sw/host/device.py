@@ -2,19 +2,24 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from spec.eie.checks import check_fits
 from spec.eie.config import EieConfig
-from spec.eie.cycles import PassCounts
-from spec.eie.golden import check_batch
-from spec.eie.program import Program
 from spec.errors import Failure, UserError
+from spec.image import engine_of
+from spec.nm.config import NmConfig
+
+Config = EieConfig | NmConfig
+Program = TypeVar("Program")
+Counts = TypeVar("Counts")
 
 Tick = Callable[[int], object]
 """Told the number of images done since it was last called."""
+
+
+_NAMES = {EieConfig: "an EIE array", NmConfig: "an N:M array"}
 
 
 class DeviceError(Failure):
@@ -30,23 +35,23 @@ class Device(Protocol):
 
     Attributes
     ----------
-    config : EieConfig
+    config : EieConfig or NmConfig
         What the device was built for.
     name : str
         What users and reports call it.
     tools : dict
         Name and version of every tool that takes part.
     paced : bool
-        Its counter ``hidden`` is exact, see :attr:`sw.host.port.Port.paced`.
+        Counters that depend on the host's pace are exact.
     """
 
-    config: EieConfig
+    config: Any
     name: str
     tools: dict[str, str]
     paced: bool
 
-    def load(self, image: Program) -> None:
-        """Take an image; one for another configuration raises :class:`UserError`."""
+    def load(self, image: Any) -> None:
+        """Take a program; one for another configuration raises :class:`UserError`."""
         ...
 
     def run(self, batch: np.ndarray, tick: Tick = quiet) -> np.ndarray:
@@ -54,9 +59,9 @@ class Device(Protocol):
         int64 of shape (images, outputs), or (images, steps, outputs)."""
         ...
 
-    def counters(self) -> list[PassCounts]:
-        """Counters of the last run: one item per pass, in order of execution; ``config.lanes``
-        images have one time together."""
+    def counters(self) -> list[Any]:
+        """Counters of the last run, in order of execution: one item per pass of an EIE array, where
+        ``config.lanes`` images have one time together; one per layer of an N:M array."""
         ...
 
     def close(self) -> None:
@@ -64,7 +69,7 @@ class Device(Protocol):
         ...
 
 
-class BaseDevice(ABC):
+class BaseDevice(ABC, Generic[Program, Counts]):
     """What all devices share: refusing what they cannot run, and keeping the last counts.
 
     What the last run left in the memories is not loaded again by the next one. Loading an image,
@@ -72,26 +77,26 @@ class BaseDevice(ABC):
 
     Parameters
     ----------
-    config : EieConfig
+    config : EieConfig or NmConfig
     name : str
     tools : dict
     paced : bool
     """
 
     def __init__(
-        self, config: EieConfig, name: str, tools: dict[str, str], *, paced: bool = True
+        self, config: Any, name: str, tools: dict[str, str], *, paced: bool = True
     ) -> None:
         self.config = config
         self.name = name
         self.tools = tools
         self.paced = paced
         self._program: Program | None = None
-        self._counts: list[PassCounts] | None = None
+        self._counts: list[Counts] | None = None
 
     def load(self, image: Program) -> None:
         """Take an image, forget the one before and its counts."""
-        check_config(self.name, self.config, image.config)
-        check_fits(image)
+        check_config(self.name, self.config, getattr(image, "config", None))
+        engine_of(image).check_fits(image)
         self._program, self._counts = None, None
         self._take(image)
         self._program = image
@@ -101,18 +106,17 @@ class BaseDevice(ABC):
         if self._program is None:
             raise UserError(f"{self.name}: no image is loaded; load one before running")
         self._counts = None
-        outputs, self._counts = self._execute(
-            self._program, check_batch(self._program, batch), tick
-        )
+        batch = engine_of(self._program).check_batch(self._program, batch)
+        outputs, self._counts = self._execute(self._program, batch, tick)
         return outputs
 
-    def counters(self) -> list[PassCounts]:
+    def counters(self) -> list[Counts]:
         """Counters of the last run."""
         if self._counts is None:
             raise UserError(f"{self.name}: nothing has run since the image was loaded")
         return self._counts
 
-    def close(self) -> None:  # noqa: B027 -- most devices hold nothing
+    def close(self) -> None:
         """Nothing to let go of, unless a device says otherwise."""
 
     @abstractmethod
@@ -122,12 +126,17 @@ class BaseDevice(ABC):
     @abstractmethod
     def _execute(
         self, image: Program, batch: np.ndarray, tick: Tick
-    ) -> tuple[np.ndarray, list[PassCounts]]:
-        """Run a checked batch: outputs, and the counts of every pass."""
+    ) -> tuple[np.ndarray, list[Counts]]:
+        """Run a checked batch: outputs, and the counts of every pass or layer."""
 
 
-def check_config(device: str, own: EieConfig, other: EieConfig) -> None:
-    """Refuse an image for another configuration, and say what is different."""
+def check_config(device: str, own: Config, other: Config | None) -> None:
+    """Refuse an image for another configuration or engine, and say what is different."""
+    if type(own) is not type(other) or other is None:
+        raise UserError(
+            f"the device {device} is {_NAMES[type(own)]}, "
+            f"the image is for {_NAMES.get(type(other), 'several engines')}"
+        )
     if own.digest == other.digest:
         return
     ours, theirs = own.to_json(), other.to_json()

@@ -4,10 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from spec.eie.golden import check_batch
-from spec.eie.program import Program
 from spec.errors import UserError
 from spec.files import read_array
+from spec.image import Program, engine_of
 from sw.host.quantities import is_real, quantize_input
 
 
@@ -39,7 +38,8 @@ def read_batch(
         batch = flatten(array, program.inputs, sequences=program.per_step > 0)[:limit]
         if not (np.issubdtype(batch.dtype, np.integer) if raw else is_real(batch.dtype)):
             raise UserError(_type_advice(batch.dtype, raw))
-        return check_batch(program, batch if raw else quantize_input(program, batch))
+        integers = batch if raw else quantize_input(program, batch)
+        return engine_of(program).check_batch(program, integers)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from spec.eie.program import Program
 from spec.errors import UserError
+from spec.image import Program
 from spec.numbers import quantize
 
 
@@ -29,15 +29,9 @@ def quantize_input(program: Program, real: np.ndarray) -> np.ndarray:
         raise UserError(
             f"the input holds {odd.sum()} values that are NaN or infinite, the first at [{where}]"
         )
-    return quantize(real, program.layers[0].input_scale, program.config.act_bits)
-
-
-def output_scale(program: Program) -> float:
-    """``real = integer * scale`` for the network's outputs, which may be the state of an LSTM."""
-    last = program.layers[-1]
-    return last.cell.hidden_scale if last.cell else last.output_scale
+    return quantize(real, program.input_scale, program.act_bits)
 
 
 def dequantize_output(program: Program, integers: np.ndarray) -> np.ndarray:
     """Real outputs: the integers times their scale. float64, same shape."""
-    return np.asarray(integers, np.float64) * output_scale(program)
+    return np.asarray(integers, np.float64) * np.asarray(program.output_scale)

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from sim.cocotb_port import CocotbPort
-from sim.native import NativePort
-from sim.pysim import PysimPort
+from sim.eie.cocotb_port import CocotbPort
+from sim.eie.native import NativePort
+from sim.eie.pysim import PysimPort
 from spec.eie.config import preset
 from tests.sim.toy_machine import ToyMachine
 

@@ -19,7 +19,7 @@ from hw.eie.array import EieArray
 from hw.eie.pe import ProcessingElement
 from hw.eie.pointer_read import PointerRead
 from sim.cocotb_build import run_bench
-from sim.native import SHARED, TOP
+from sim.eie.native import SHARED, TOP
 from spec.eie.config import EieConfig, preset
 from spec.eie.iomap import Error, Memory, descriptor_word_bits
 from spec.eie.program import Program, Segment

@@ -7,7 +7,7 @@ import pytest
 from sim.devices import DEVICES, PORTS, open_device
 from spec.eie.config import preset
 from spec.errors import UserError
-from sw.host.golden import GoldenDevice
+from sw.host.eie.golden import GoldenDevice
 
 pytestmark = pytest.mark.unit
 

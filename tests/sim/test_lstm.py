@@ -3,9 +3,9 @@
 import pytest
 
 from sim.devices import open_device
-from sw.host.compare import first_difference, run_on
-from sw.host.golden import GoldenDevice
-from tests.sw.compile.test_gates import CONFIGS, NETWORKS, compiled
+from sw.host.eie.compare import first_difference, run_on
+from sw.host.eie.golden import GoldenDevice
+from tests.sw.compile.eie.test_gates import CONFIGS, NETWORKS, compiled
 
 pytestmark = pytest.mark.flow
 

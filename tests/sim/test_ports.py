@@ -5,7 +5,8 @@ import pytest
 
 from spec.eie.iomap import Error, Memory, pack_writes
 from spec.errors import UserError
-from sw.host.port import Port, PortError, StillBusyError, patience_cycles
+from sw.host.eie.port import Port, patience_cycles
+from sw.host.port import PortError, StillBusyError
 from tests.sim.ports import CONFIG, RAGGED, each_executor, open_toy
 
 PES = np.arange(CONFIG.pes)

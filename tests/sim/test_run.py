@@ -12,7 +12,7 @@ from spec import image
 from spec.eie.config import preset
 from spec.errors import UserError
 from sw.host.device import DeviceError
-from sw.host.golden import GoldenDevice
+from sw.host.eie.golden import GoldenDevice
 from tests.programs import dense_reference, random_acts, random_program
 
 pytestmark = pytest.mark.unit

@@ -8,7 +8,7 @@ import pytest
 
 import sim.tools
 import sim.verilate
-from sim.native import recipe
+from sim.eie.native import recipe
 from sim.recipe import Recipe, ports_of
 from sim.verilate import BuildError, build
 from spec.eie.config import preset

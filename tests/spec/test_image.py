@@ -13,7 +13,7 @@ import safetensors.numpy
 from spec import image
 from spec.eie.config import preset
 from spec.eie.golden import GoldenModel
-from spec.eie.program import Program
+from spec.eie.program import MEMORIES, Program
 from spec.errors import UserError
 from tests.packing import Builder, Plan, Tile
 from tests.programs import random_case, random_codes, random_program
@@ -40,7 +40,7 @@ def assert_same(found: Program, program: Program) -> None:
         assert mine.dtype == np.int64
     for mine, theirs in zip(found.segments, program.segments, strict=True):
         assert (mine.runs, mine.top) == (theirs.runs, theirs.top)
-        for memory, kind in image.MEMORIES.items():
+        for memory, kind in MEMORIES.items():
             assert np.array_equal(getattr(mine, memory), getattr(theirs, memory))
             assert getattr(mine, memory).dtype == kind
 
@@ -133,7 +133,10 @@ def forged(program: Program, change, tensors: dict[str, np.ndarray] | None = Non
     ("change", "message"),
     [
         (lambda d: d | {"format_version": 1}, "format version 1, this reader takes 2"),
-        (lambda d: d | {"engine": "nm"}, "made for the engine 'nm', this reader takes 'eie'"),
+        (
+            lambda d: d | {"engine": "gpu"},
+            "engine 'gpu', this reader takes eie, nm, mixed",
+        ),
         (lambda d: d | {"config_digest": "0" * 16}, "does not have the digest that it states"),
         (lambda d: d | {"config": d["config"] | {"pes": 0}}, "pes = 0, must be an integer"),
         (lambda d: d | {"config": {}}, "unknown or missing fields"),

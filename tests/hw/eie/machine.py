@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sim.pysim import PysimPort
+from sim.eie.pysim import PysimPort
 from spec.eie.config import EieConfig, preset
 from spec.eie.counters import ARRAY_COUNTERS, PE_COUNTERS
 from spec.eie.golden import GoldenModel
@@ -11,9 +11,9 @@ from spec.eie.iomap import Error, Memory, arming, array_counter_bits, pe_counter
 from spec.eie.loading import Turn, plan_turns
 from spec.eie.program import Program, Run, Segment, Slice
 from spec.eie.vectors import Vectors
-from sw.host.driver import most_cycles
+from sw.host.eie.driver import most_cycles
+from sw.host.eie.words import Writes, arming_writes, feed_writes, pack, segment_writes
 from sw.host.port import StillBusyError
-from sw.host.words import Writes, arming_writes, feed_writes, pack, segment_writes
 from tests.programs import random_acts, random_program
 
 SMALL = {"pes": 2, "rows": 16, "act_rows": 8, "lines": 64, "columns": 128, "layers": 8}

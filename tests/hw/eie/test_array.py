@@ -7,7 +7,7 @@ import pytest
 from amaranth import ClockDomain
 
 from hw.eie.array import EieArray
-from sim.pysim import PysimPort
+from sim.eie.pysim import PysimPort
 from spec.eie.config import preset
 from spec.eie.iomap import Error, Memory
 from spec.eie.program import Layer, Program, Slice

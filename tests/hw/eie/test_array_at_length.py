@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sim.pysim import PysimPort
+from sim.eie.pysim import PysimPort
 from tests.hw.eie.machine import CONFIGS, random_machine
 from tests.hw.eie.test_array import CHAINS, assert_resets, chain
 from tests.hw.eie.test_array_errors import assert_survives_rubbish

@@ -11,7 +11,7 @@ from spec.eie.descriptor import Descriptor, cluster_columns, descriptor_fields
 from spec.eie.iomap import Error, Memory, descriptor_word_bits
 from spec.eie.lines import pack_lines
 from spec.eie.program import Segment, run_bits
-from sw.host.words import pack, segment_writes
+from sw.host.eie.words import pack, segment_writes
 from tests.hw.eie.machine import CONFIGS, Machine, random_machine
 
 pytestmark = pytest.mark.unit

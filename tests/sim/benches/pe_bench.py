@@ -19,7 +19,7 @@ from spec.eie.iomap import Memory, pe_counter_bits
 from spec.eie.program import Pass, Segment
 from spec.eie.work import Work
 from spec.numbers import requantize
-from sw.host.words import segment_writes
+from sw.host.eie.words import segment_writes
 from tests.hw.streams import Pace, steady
 from tests.sim.benches.drivers import Bench, Fields, Stream
 from tests.sim.benches.jobs import Job, heard

@@ -9,7 +9,7 @@ from spec.eie.config import IO_DATA_BITS, EieConfig
 from spec.eie.counters import ARRAY_COUNTERS, PE_COUNTERS
 from spec.eie.iomap import Memory, array_counter_bits, pack_reads, pack_writes, pe_counter_bits
 from spec.eie.program import Run, Segment, Slice
-from sw.host.words import Writes, arming_writes, feed_writes, segment_writes
+from sw.host.eie.words import Writes, arming_writes, feed_writes, segment_writes
 
 
 def packed(config: EieConfig, memory: Memory, pe: Any, address: Any, data: Any) -> list[int]:

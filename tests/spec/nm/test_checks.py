@@ -37,7 +37,9 @@ def damaged(one: Program, name: str, value: int, *, last: bool = False) -> Progr
 
 
 def changed(one: Program, **changes) -> Program:
-    return replace(one, layers=(replace(one.layers[0], **changes),))
+    layer = replace(one.layers[0], **changes)
+    weights = replace(one.weights[0], input_scales=np.ones(layer.inputs))
+    return replace(one, layers=(layer,), weights=(weights,))
 
 
 def test_whatever_is_packed_fits(rng):
@@ -56,8 +58,6 @@ def test_whatever_is_packed_fits(rng):
         ({"mode": "2:8"}, "pattern 2:8 is none"),
         ({"mode": "1:4"}, "5 steps of 1:4 take 5 lines, there are 3"),
         ({"gather": True}, "strips are not for its configuration"),
-        ({"input_scale": 0.0}, "its scales are"),
-        ({"output_scale": float("nan")}, "its scales are"),
         ({"weights": -1}, "18 inputs"),
         ({"unfold": Unfold(channels=1, height=4, width=4, kernel=(2, 2))}, "windows of 4 values"),
     ],
@@ -114,7 +114,9 @@ def test_arrays_and_names():
     weights = one.weights[0]
     for change, message in (
         ({"order": np.array([0, 1, 2, 3, 3])}, "names not every output once"),
-        ({"scales": np.zeros(5)}, "weights' scales must be above 0"),
+        ({"input_scales": np.full(18, np.nan)}, "its input_scales must be above 0"),
+        ({"output_scales": -np.ones(5)}, "its output_scales must be above 0"),
+        ({"scales": np.zeros(5)}, "its scales must be above 0"),
         ({"strips": weights.strips.astype(np.int64)}, "strips are int64"),
         ({"strips": weights.strips[:-1]}, "strips are not for its configuration"),
     ):

@@ -7,8 +7,9 @@ import pytest
 
 from spec.errors import UserError
 from spec.nm.config import DENSE, preset
+from spec.nm.document import from_document, to_document
 from spec.nm.pack import Matrix, pack_layer
-from spec.nm.program import ENGINE, Program
+from spec.nm.program import TENSORS, Program
 from spec.nm.unfold import Unfold
 from tests.spec.nm.cases import program_of, random_case
 
@@ -32,10 +33,9 @@ def assert_equal(one: Program, other: Program) -> None:
 
 def test_there_and_back(rng):
     for program in [convolution(), *(random_case(rng).program for _ in range(20))]:
-        document, tensors = program.to_document()
-        assert document["engine"] == ENGINE
-        assert set(tensors) == {"layer0.strips", "layer0.scales", "layer0.order"}
-        again = Program.from_document(json.loads(json.dumps(document)), tensors)
+        document, tensors = to_document(program)
+        assert set(tensors) == {f"layer0.{name}" for name in TENSORS}
+        again = from_document(json.loads(json.dumps(document)), tensors)
         assert_equal(program, again)
 
 
@@ -50,25 +50,26 @@ def test_there_and_back(rng):
         (("layers", 0, "unfold", "kernel"), [2], "windows are"),
         (("layers", 0, "unfold", "kernel"), [4, 4], "no window fits"),
         (("layers", 0, "unfold", "height"), "3", "windows are"),
+        (("layers", 0, "unfold", "channels_last"), 1, "windows are"),
     ],
 )
 def test_wrong_metadata(path, value, message):
-    document, tensors = convolution().to_document()
+    document, tensors = to_document(convolution())
     document = json.loads(json.dumps(document))
     at = document
     for key in path[:-1]:
         at = at[key]
     at[path[-1]] = value
     with pytest.raises(UserError, match=message):
-        Program.from_document(document, tensors)
+        from_document(document, tensors)
 
 
 def test_missing_and_wrong_tensors():
-    document, tensors = convolution().to_document()
+    document, tensors = to_document(convolution())
     with pytest.raises(UserError, match=r"layer0\.scales"):
-        Program.from_document(document, {k: v for k, v in tensors.items() if "scales" not in k})
+        from_document(document, {k: v for k, v in tensors.items() if k != "layer0.scales"})
     with pytest.raises(UserError, match=r"layer0\.strips is float32"):
-        Program.from_document(document, tensors | {"layer0.strips": np.zeros(3, np.float32)})
+        from_document(document, tensors | {"layer0.strips": np.zeros(3, np.float32)})
 
 
 def test_names_and_orders(rng):

@@ -13,11 +13,11 @@ from torch import nn
 from spec.eie.config import EieConfig
 from spec.image import unpack
 from sw.compile.calibrate import measure
-from sw.compile.integer_lstm import IntegerLstm
+from sw.compile.eie.integer_lstm import IntegerLstm
+from sw.compile.eie.quantize import IntegerLayer, quantize_network
+from sw.compile.eie.quantize_lstm import quantize_recurrent
+from sw.compile.eie.share import recover, recover_lstm
 from sw.compile.network import FloatLayer, FloatLstm, Network
-from sw.compile.quantize import IntegerLayer, quantize_network
-from sw.compile.quantize_lstm import quantize_recurrent
-from sw.compile.share import recover, recover_lstm
 
 Kind = TypeVar("Kind", bound=nn.Module)
 

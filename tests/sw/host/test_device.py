@@ -6,7 +6,7 @@ import pytest
 from spec.eie.config import preset
 from spec.errors import UserError
 from sw.host.device import check_config
-from sw.host.golden import GoldenDevice
+from sw.host.eie.golden import GoldenDevice
 from tests.programs import dense_reference, random_acts, random_program
 
 pytestmark = pytest.mark.unit

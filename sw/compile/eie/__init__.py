@@ -1,0 +1,1 @@
+"""The EIE engine's part of the compiler: share, quantize, balance, tile, pack."""

@@ -1,0 +1,1 @@
+"""Driving an EIE array: port, words, driver, golden device, report."""
