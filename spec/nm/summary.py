@@ -54,7 +54,7 @@ def inspect(program: Program) -> dict:
 def _bits(program: Program, number: int) -> dict[str, int]:
     """Bits of a layer's words, by section."""
     config, layer = program.config, program.layers[number]
-    bits = dict.fromkeys(("header", "parameters", "values", "places", "offsets"), 0)
+    bits: dict[str, int] = dict.fromkeys(("header", "parameters", "values", "places", "offsets"), 0)
     planes = {"places": layer.pattern.place_bits}
     for steps in program.steps(number).tolist():
         for name, words in sections(config, layer.pattern, layer.gather, steps).items():

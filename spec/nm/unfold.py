@@ -88,7 +88,7 @@ class Unfold:
         placed = weight.transpose(0, 2, 3, 1) if self.channels_last else weight
         return placed.reshape(len(weight), -1)
 
-    def unfold(self, images: np.ndarray, edge: int = 0) -> np.ndarray:
+    def unfold(self, images: np.ndarray, edge: float = 0) -> np.ndarray:
         """Images (count, image_size) as tokens (count * tokens, inputs); ``edge`` is what stands
         beyond an edge."""
         down, across = self.padding
@@ -121,8 +121,8 @@ class MaxPool(Unfold):
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Images (count, image_size) to (count, channels * windows); of any type."""
-        info = np.iinfo if np.issubdtype(images.dtype, np.integer) else np.finfo
         one = replace(self, channels=1)
         planes = images.reshape(-1, one.image_size)
-        largest = one.unfold(planes, info(images.dtype).min).max(axis=1)
+        lowest = images.min(initial=0)
+        largest = one.unfold(planes, lowest).max(axis=1)
         return largest.reshape(len(images), self.channels * self.tokens)

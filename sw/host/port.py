@@ -32,3 +32,19 @@ def check_cycles(max_cycles: int) -> None:
         raise UserError(f"max_cycles must be an integer, not {type(max_cycles).__name__}")
     if max_cycles < 1:
         raise UserError(f"max_cycles = {max_cycles}, must be at least 1")
+
+
+def check_integers(**given: Words) -> None:
+    """Refuse other numbers, under their names."""
+    for name, values in given.items():
+        kind = np.asarray(values).dtype
+        if kind.kind not in "iu":
+            raise UserError(f"{name} must be integers, not {kind}")
+
+
+def check_below(name: str, given: Words, limit: int) -> None:
+    """Refuse what is not from 0 to ``limit - 1``."""
+    values = np.asarray(given).ravel()
+    odd = values[(values < 0) | (values >= limit)]
+    if odd.size:
+        raise UserError(f"{name} {odd[0]} does not exist, must be from 0 to {limit - 1}")

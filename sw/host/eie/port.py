@@ -11,7 +11,7 @@ import numpy as np
 from spec.eie.config import EieConfig
 from spec.eie.iomap import MEMORY_BITS, read_fields
 from spec.errors import UserError
-from sw.host.port import Words
+from sw.host.port import Words, check_below, check_integers
 
 
 @runtime_checkable
@@ -84,20 +84,10 @@ def check_request(
     config: EieConfig, memory: int, pe: Words, address: Words, data: Words = 0
 ) -> None:
     """Refuse what the fields of a request cannot carry: it would end up somewhere else."""
-    limits = {
-        "memory": (memory, 1 << MEMORY_BITS),
-        "pe": (pe, config.pes),
-        "address": (address, 1 << config.io_address_bits),
-    }
-    for name, given in {"memory": memory, "pe": pe, "address": address, "data": data}.items():
-        values = np.asarray(given)
-        if values.dtype.kind not in "iu":
-            raise UserError(f"{name} must be integers, not {values.dtype}")
-    for name, (given, limit) in limits.items():
-        values = np.asarray(given).ravel()
-        odd = values[(values < 0) | (values >= limit)]
-        if odd.size:
-            raise UserError(f"{name} {odd[0]} does not exist, must be from 0 to {limit - 1}")
+    check_integers(memory=memory, pe=pe, address=address, data=data)
+    check_below("memory", memory, 1 << MEMORY_BITS)
+    check_below("pe", pe, config.pes)
+    check_below("address", address, 1 << config.io_address_bits)
 
 
 def check_ahead(config: EieConfig, ahead: np.ndarray | None) -> np.ndarray:

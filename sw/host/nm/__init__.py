@@ -1,0 +1,1 @@
+"""Driving an N:M array: port, driver, golden device, report."""
