@@ -1,4 +1,4 @@
-"""Emit an EIE array as Verilog, with a manifest and a FuseSoC core file beside it."""
+"""Emit an array or a unit of it as Verilog, with a manifest and a FuseSoC core file beside it."""
 
 import argparse
 import json
@@ -7,46 +7,55 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from hw.eie.array import EieArray
 from hw.emit import emission
+from hw.engines import ARRAY, UNITS, find_unit
 from hw.fusesoc import core_file
 from hw.manifest import FILE, is_ours, manifest, skipstone_version
-from spec.eie.config import PRESETS, EieConfig, preset
-from spec.eie.options import add_options, config_from
+from spec.config import Config
 from spec.errors import UserError, cli
-
-TOP = "eie_array"
+from spec.options import ENGINES, add_options, config_from
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     arguments = _parser().parse_args(argv)
-    folder = build(config_from(arguments), arguments.out)
-    if arguments.json:
-        print(json.dumps({"folder": str(folder), **json.loads((folder / FILE).read_text())}))
-        return
+    folder = build(config_from(arguments), arguments.out, arguments.unit)
     facts = json.loads((folder / FILE).read_text())
-    rtl = [file for file in facts["files"] if file.startswith("rtl/")]
-    print(f"{folder}: {len(rtl)} Verilog files, top module {TOP}, configuration {facts['digest']}")
+    if arguments.json:
+        print(json.dumps({"folder": str(folder), **facts}))
+        return
+    rtl = sum(file.startswith("rtl/") for file in facts["files"])
+    print(
+        f"{folder}: {rtl} Verilog files, top module {facts['top']}, configuration {facts['digest']}"
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m hw.build", description=__doc__)
     add_options(parser)
+    units = "; ".join(f"{engine}: {', '.join(units)}" for engine, units in UNITS.items())
+    parser.add_argument("--unit", default=ARRAY, help=f"one of {units} (default: {ARRAY})")
     parser.add_argument("--out", metavar="FOLDER", type=Path, help="default: build/<name>")
     parser.add_argument("--json", action="store_true", help="print the manifest as one object")
     return parser
 
 
-def default_name(config: EieConfig) -> str:
-    """``eie-<pes>``; then the preset if it is not the default, or the digest if it is no preset."""
-    for name in PRESETS:
-        if preset(name, pes=config.pes) == config:
-            return f"eie-{config.pes}" + ("" if name == "default" else f"-{name}")
-    return f"eie-{config.pes}-{config.digest}"
+def default_name(config: Config, unit: str = ARRAY) -> str:
+    """The engine and the array's size, or the unit; then the preset if it is not the default, or
+    the digest if it is no preset of that size."""
+    options = ENGINES[config.engine]
+    sizes = {option.field: getattr(config, option.field) for option in options.own}
+    stem = f"{config.engine}-{'x'.join(map(str, sizes.values()))}"
+    if unit != ARRAY:
+        sizes, stem = {}, f"{config.engine}-{unit}"
+    for name in options.presets:
+        if options.preset(name, **sizes) == config:
+            return stem + ("" if name == "default" else f"-{name}")
+    return f"{stem}-{config.digest}"
 
 
-def build(config: EieConfig, out: Path | None = None) -> Path:
-    """Emit the array of ``config`` into the folder ``out``, by default ``build/<name>``.
+def build(config: Config, out: Path | None = None, unit: str = ARRAY) -> Path:
+    """Emit the array of ``config``, or a unit of it, into the folder ``out``, by default
+    ``build/<name>``.
 
     The folder appears whole or not at all; one of an earlier build is replaced. The same
     configuration gives the same folder, byte for byte.
@@ -54,18 +63,19 @@ def build(config: EieConfig, out: Path | None = None) -> Path:
     Raises
     ------
     UserError
-        If the folder cannot be written, or is there already and was not built by us.
+        If there is no such unit, or if the folder cannot be written, or is there already and was
+        not built by us.
     """
-    name = default_name(config)
+    what, name = find_unit(config, unit), default_name(config, unit)
     out = Path("build", name) if out is None else Path(out)
     try:
         _check_free(out)
     except OSError as error:
         raise UserError(f"cannot build into {out}: {error.strerror}") from None
-    emitted = emission(EieArray(config), TOP)
+    emitted = emission(what.make(config), what.top)
     files = {f"rtl/{file}": text for file, text in emitted.files.items()}
-    files[f"{name}.core"] = core_file(name, skipstone_version(), config.digest, TOP, list(files))
-    facts = manifest(name, TOP, config, emitted, files)
+    files[f"{name}.core"] = core_file(name, skipstone_version(), config, what, list(files))
+    facts = manifest(name, unit, what.top, config, emitted, files)
     _replace_folder(out, files | {FILE: json.dumps(facts, indent=2) + "\n"})
     return out
 

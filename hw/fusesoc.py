@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable
 
+from hw.engines import Unit
+from spec.config import Config
+
 _CORE = """\
 CAPI=2:
-name: skipstone:eie:{name}:{version}
-description: Skipstone EIE array, configuration {digest}
+name: skipstone:{engine}:{name}:{version}
+description: Skipstone {title}, configuration {digest}
 
 filesets:
   rtl:
@@ -27,7 +30,14 @@ targets:
 """
 
 
-def core_file(name: str, version: str, digest: str, top: str, files: Iterable[str]) -> str:
+def core_file(name: str, version: str, config: Config, unit: Unit, files: Iterable[str]) -> str:
     """Core file of the design ``name``, whose Verilog ``files`` lie beside it."""
-    listed = "\n".join(f"      - {file}" for file in files)
-    return _CORE.format(name=name, version=version, digest=digest, top=top, files=listed)
+    return _CORE.format(
+        engine=config.engine,
+        name=name,
+        version=version,
+        title=unit.title,
+        digest=config.digest,
+        top=unit.top,
+        files="\n".join(f"      - {file}" for file in files),
+    )

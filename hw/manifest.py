@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hw.emit import Emission
-from spec.eie.config import EieConfig
+from spec.config import Config
 
 FILE = "manifest.json"
 GENERATOR = "skipstone hw.build"
@@ -18,19 +18,26 @@ FORMAT = 1
 
 
 def manifest(
-    name: str, top: str, config: EieConfig, emission: Emission, files: Mapping[str, str]
+    name: str,
+    unit: str,
+    top: str,
+    config: Config,
+    emission: Emission,
+    files: Mapping[str, str],
 ) -> dict[str, Any]:
     """Manifest of a build of ``files`` (texts by path). It says nothing of time or place.
 
-    Its keys: ``generator``, ``format``, ``name``, ``engine``, ``config`` (every field) and its
-    ``digest``, ``top``, ``ports`` (``direction`` and ``width`` of each), ``latencies`` (cycles, of
-    the placed modules that declare one), ``tools`` (versions), ``files`` (SHA-256 of each).
+    Its keys: ``generator``, ``format``, ``name``, ``engine``, ``unit``, ``config`` (every field)
+    and its ``digest``, ``top``, ``ports`` (``direction`` and ``width`` of each), ``latencies``
+    (cycles, of the placed modules that declare one), ``tools`` (versions), ``files`` (SHA-256 of
+    each).
     """
     return {
         "generator": GENERATOR,
         "format": FORMAT,
         "name": name,
-        "engine": "eie",
+        "engine": config.engine,
+        "unit": unit,
         "config": config.to_json(),
         "digest": config.digest,
         "top": top,

@@ -1,4 +1,4 @@
-"""A port whose array lives in another process, behind a socket."""
+"""An executor whose array lives in another process, behind a socket."""
 
 import os
 import signal
@@ -6,22 +6,23 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from sim.executor import Answer, Executor
 from sim.protocol import ANSWER, REQUEST, WORD_BYTES, Request, Status
-from spec.eie.config import EieConfig
-from spec.eie.iomap import pack_reads, pack_writes
-from sw.host.eie.port import check_ahead, check_request
-from sw.host.port import PortError, StillBusyError, Words, check_cycles
+from sw.host.port import PortError, StillBusyError
 
 SLOWEST_CYCLES_PER_SECOND = 200
 """No simulator is slower; a request that takes longer than this allows is given up."""
 GRACE_SECONDS = 60.0
 TAIL_BYTES = 2000
 
+NO_PAYLOADS = np.zeros(0, np.uint64)
 
-class ProcessPort:
+
+class ProcessExecutor(Executor):
     """Speaks :mod:`sim.protocol` to a process that it starts.
 
     Whatever becomes of the process, calls return or raise: the process bounds each of its waits,
@@ -29,7 +30,8 @@ class ProcessPort:
 
     Parameters
     ----------
-    config : EieConfig
+    config
+        The array's configuration.
     tools : dict
         Name and version of the tools that take part.
     command : sequence of str
@@ -42,7 +44,7 @@ class ProcessPort:
 
     def __init__(
         self,
-        config: EieConfig,
+        config: Any,
         tools: dict[str, str],
         command: Sequence[str],
         environment: dict[str, str] | None = None,
@@ -74,27 +76,8 @@ class ProcessPort:
             raise
 
     def reset(self) -> None:
-        """Reset the array, and wait until it is in I/O mode."""
-        self._ask(Request.RESET)
-
-    def write(self, memory: int, pe: Words, address: Words, data: Words) -> None:
-        """Write words; the arguments broadcast against each other."""
-        check_request(self.config, memory, pe, address, data)
-        payloads = pack_writes(self.config, memory, pe, address, data)
-        self._ask(Request.WRITE, payloads)
-
-    def read(self, memory: int, pe: Words, address: Words) -> np.ndarray:
-        """Read words, in the shape that ``pe`` and ``address`` broadcast to."""
-        check_request(self.config, memory, pe, address)
-        shape = np.broadcast_shapes(np.shape(pe), np.shape(address))
-        payloads = pack_reads(self.config, memory, pe, address)
-        self._ask(Request.READ, payloads)
-        return np.frombuffer(self._receive(len(payloads) * WORD_BYTES), np.uint64).reshape(shape)
-
-    def run(self, max_cycles: int, ahead: np.ndarray | None = None) -> tuple[int, int]:
-        """Start the array, send writes, and wait until it is done: cycles, error code."""
-        check_cycles(max_cycles)
-        return self._ask(Request.RUN, check_ahead(self.config, ahead), limit=int(max_cycles))
+        """Reset the array, and wait until it is not busy."""
+        self._request(Request.RESET)
 
     def close(self) -> None:
         """End the process, by force if it does not end by itself."""
@@ -107,35 +90,38 @@ class ProcessPort:
         self._socket.close()
         self._log.close()
 
-    def __enter__(self) -> "ProcessPort":
-        return self
+    def _send(self, payloads: np.ndarray) -> None:
+        self._request(Request.WRITE, payloads)
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def _ask(self, payloads: np.ndarray) -> np.ndarray:
+        return self._request(Request.READ, payloads).words
+
+    def _run(self, max_cycles: int, payloads: np.ndarray) -> Answer:
+        return self._request(Request.RUN, payloads, limit=max_cycles)
 
     # The socket ---------------------------------------------------------------------------------
 
-    def _ask(
-        self, kind: Request, payloads: np.ndarray | None = None, limit: int = 0
-    ) -> tuple[int, int]:
-        """Send a request and take its answer: value and error code."""
+    def _request(
+        self, kind: Request, payloads: np.ndarray = NO_PAYLOADS, *, limit: int = 0
+    ) -> Answer:
+        """Send a request and take its answer."""
         if self._socket.fileno() < 0:
             raise PortError("the port is closed")
-        count = 0 if payloads is None else len(payloads)
+        count = len(payloads)
         self._socket.settimeout(GRACE_SECONDS + (count + limit) / SLOWEST_CYCLES_PER_SECOND)
         try:
-            self._socket.sendall(REQUEST.pack(kind, limit, count))
+            self._socket.sendall(REQUEST.pack(kind, limit, payloads.size))
             if count:
                 self._socket.sendall(np.ascontiguousarray(payloads, np.uint64).data)
         except OSError as error:
             raise self._failure(error) from None
-        status, value, code = ANSWER.unpack(self._receive(ANSWER.size))
+        status, value, code, words = ANSWER.unpack(self._receive(ANSWER.size))
         if status == Status.STILL_BUSY:
             raise StillBusyError(value)
         if status == Status.NOT_READY:
             done = f" after {value} of {count} words" if count else ""
             raise PortError(f"{kind.name.lower()}: the array is not ready{done}")
-        return value, code
+        return Answer(value, code, np.frombuffer(self._receive(words * WORD_BYTES), np.uint64))
 
     def _receive(self, count: int) -> bytearray:
         data = bytearray(count)

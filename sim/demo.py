@@ -27,10 +27,10 @@ from spec.files import make_folder, write_file
 from sw.compile import compile_network
 from sw.compress.data import Dataset, digits, idx_folder
 from sw.compress.recipe import Recipe, lenet_recipe
-from sw.host.eie.compare import Result, first_difference, run_on
-from sw.host.eie.report import make_report
+from sw.host.compare import Result, first_difference, run_on
 from sw.host.progress import progress
 from sw.host.quantities import quantize_input
+from sw.host.report import make_report
 
 OUT = Path("build/demo")
 CALIBRATION = 512

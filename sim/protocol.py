@@ -1,13 +1,16 @@
 """The requests that a simulator process serves on its socket, and the answers that it gives.
 
 Everything is unsigned 64-bit integers in this machine's byte order. A request is its kind, a limit
-of cycles (of a run, otherwise 0) and a count; then ``count`` payloads: of two words each for a
-write, and for the writes that are sent during a run; of one word for a read. An answer is a status,
-a value (words done, or the cycles of a run) and the array's error code; then, if a read went well,
-the words that were read.
+of cycles (of a run, otherwise 0) and a number of words; then these words. They are payloads for a
+stream of the array, one after another, each of as many words as its port is wide, the lowest first:
+for the stream ``write``, for ``read``, and for the one that the engine's runs take.
 
-Two processes speak it: the native harness (``harness/native.cpp``, which is given these codes when
-it is compiled) and cocotb's (:mod:`sim.eie.cocotb_server`).
+An answer is a status, a value (payloads done, or the cycles of a run), the array's error code and a
+number of words; then these words, which follow only if all went well: what was read, or what the
+engine's runs give.
+
+Two kinds of processes speak it: the native harnesses (``harness/``, which are given these codes
+when they are compiled) and cocotb's (:mod:`sim.cocotb_server`).
 """
 
 import struct
@@ -15,7 +18,7 @@ from enum import IntEnum
 
 WORD_BYTES = 8
 REQUEST = struct.Struct("=QQQ")
-ANSWER = struct.Struct("=QQQ")
+ANSWER = struct.Struct("=QQQQ")
 
 
 class Request(IntEnum):
@@ -38,11 +41,9 @@ class Status(IntEnum):
     """A run has not ended within its limit."""
 
 
-PAYLOAD_WORDS = {Request.WRITE: 2, Request.READ: 1, Request.RUN: 2}
-"""Words in each payload that follows a request."""
-
 DENSITIES = (1, 4, 7)
-"""Ragged traffic pauses in so many of eight cycles; each request picks one of these."""
+"""Ragged traffic pauses in so many of eight cycles; each side of a stream picks one of these for
+each request."""
 
 
 SOCKET = "SKIPSTONE_SOCKET"
@@ -52,7 +53,8 @@ RAGGED = "SKIPSTONE_RAGGED"
 seed."""
 
 
-def macros() -> dict[str, int]:
+def macros() -> dict[str, int | str]:
     """The codes as C preprocessor macros."""
-    requests = {f"REQUEST_{kind.name}": kind.value for kind in Request}
-    return requests | {f"STATUS_{status.name}": status.value for status in Status}
+    requests: dict[str, int | str] = {f"REQUEST_{kind.name}": kind.value for kind in Request}
+    statuses = {f"STATUS_{status.name}": status.value for status in Status}
+    return requests | statuses | {"DENSITIES": ",".join(map(str, DENSITIES))}

@@ -21,6 +21,9 @@ TRANSLATION = (
     # The lint has its own test; a warning does not stop a simulation.
     "-Wno-fatal",
 )
+HARNESSES = Path(__file__).parent / "harness"
+"""Where C++ sources lie."""
+
 COMPILATION = {"OPT_FAST": "-O2", "OPT_SLOW": "-O0", "OPT_GLOBAL": "-O2"}
 """Optimization of what runs each cycle, of what runs once, and of Verilator's own library."""
 
@@ -37,6 +40,8 @@ class Recipe:
         Text of each Verilog file, by file name.
     sources : sequence of Path
         C++ files beside the translated ones; one of them holds ``main``.
+    headers : sequence of Path
+        Files that they include.
     shared : sequence of str
         Modules with many instances, to be compiled once for all.
     control : sequence of str
@@ -52,10 +57,11 @@ class Recipe:
     top: str
     verilog: Mapping[str, str]
     sources: Sequence[Path]
+    headers: Sequence[Path] = ()
     shared: Sequence[str] = ()
     control: Sequence[str] = ()
     options: Sequence[str] = ()
-    macros: Mapping[str, int] = field(default_factory=dict)
+    macros: Mapping[str, int | str] = field(default_factory=dict)
     waves: bool = False
 
     def control_file(self) -> str:
@@ -86,7 +92,7 @@ class Recipe:
     @functools.cached_property
     def key(self) -> str:
         """Sixteen hex digits that name the program."""
-        sources = [source.read_text() for source in self.sources]
+        sources = [source.read_text() for source in (*self.sources, *self.headers)]
         return _digest(self.arguments(), self.control_file(), dict(self.verilog), sources)
 
     @property

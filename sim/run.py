@@ -8,15 +8,14 @@ from contextlib import closing
 
 import numpy as np
 
-from sim.devices import DEVICES, check_name, open_device
+from sim.devices import DEVICES, check_name, open_for
 from sim.waves import WAVES
 from spec import image
-from spec.eie.program import Program
 from spec.errors import cli
-from sw.host.eie.compare import Result, first_difference, run_on
-from sw.host.eie.report import make_report, table
+from sw.host.compare import Result, first_difference, run_on
 from sw.host.inputs import read_batch
 from sw.host.progress import progress
+from sw.host.report import make_report, table
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -66,10 +65,12 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _run(name: str, program: Program, batch: np.ndarray, waves: bool | None) -> tuple[dict, Result]:
+def _run(
+    name: str, program: image.Program, batch: np.ndarray, waves: bool | None
+) -> tuple[dict, Result]:
     """Open a device, run the batch, and report."""
     with progress(f"opening {name}"):
-        device = open_device(name, program.config, waves=waves)
+        device = open_for(name, program, waves=waves)
     with closing(device), progress(f"running on {name}", len(batch)) as tick:
         result = run_on(device, program, batch, tick)
     if waves:

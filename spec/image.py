@@ -100,7 +100,7 @@ def _open(data: bytes) -> tuple[dict, dict[str, np.ndarray]]:
     version, engine = document.get("format_version"), document.get("engine")
     if version != FORMAT_VERSION:
         raise UserError(f"format version {version}, this reader takes {FORMAT_VERSION}")
-    if engine not in ENGINES:
+    if engine not in tuple(ENGINES):  # which needs no hash of what may be anything
         raise UserError(f"made for the engine {engine!r}, this reader takes {', '.join(ENGINES)}")
     return document, tensors
 

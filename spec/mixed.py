@@ -5,6 +5,8 @@ for the stage that takes it. In an image file (engine ``mixed``) every stage has
 own, and its tensors stand under ``stage0.``, ``stage1.`` and so on.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -21,12 +23,14 @@ from spec.numbers import quantize
 ENGINES = {engine.name: engine for engine in (EIE, NM)}
 """Engines that a stage may be for."""
 
+Stage = EieProgram | NmProgram
+
 
 @dataclass(frozen=True)
 class Mixed:
     """Stages, each of them layers of one engine."""
 
-    stages: tuple[EieProgram | NmProgram, ...]
+    stages: tuple[Stage, ...]
     per_step = 0
 
     @property
@@ -51,14 +55,12 @@ class Mixed:
         return self.stages[-1].output_scale
 
 
-def stage_engine(stage: EieProgram | NmProgram) -> Engine:
+def stage_engine(stage: Stage) -> Engine:
     """The engine of a stage."""
     return next(engine for engine in ENGINES.values() if isinstance(stage, engine.program))
 
 
-def hand_over(
-    before: EieProgram | NmProgram, following: EieProgram | NmProgram, outputs: np.ndarray
-) -> np.ndarray:
+def hand_over(before: Stage, following: Stage, outputs: np.ndarray) -> np.ndarray:
     """Integers that a stage gives as those that the next one takes. int64, (images, values)."""
     real = outputs * np.asarray(before.output_scale)
     return quantize(real, following.input_scale, following.act_bits)
@@ -77,19 +79,30 @@ def to_document(program: Mixed) -> tuple[dict, Tensors]:
 
 def from_document(document: dict, tensors: Tensors) -> Mixed:
     """The inverse of :func:`to_document`; :class:`UserError` if anything is amiss."""
-    stages = []
     try:
-        for number, one in enumerate(document["stages"]):
-            prefix = f"stage{number}."
-            own = {
-                name.removeprefix(prefix): tensor
-                for name, tensor in tensors.items()
-                if name.startswith(prefix)
-            }
-            stages.append(ENGINES[one["engine"]].from_document(one, own))
+        documents = [(ENGINES[one["engine"]], one) for one in document["stages"]]
     except (KeyError, TypeError) as error:
         raise UserError(f"the image's metadata is incomplete or wrong ({error})") from None
+    stages = []
+    for number, (engine, one) in enumerate(documents):
+        prefix = f"stage{number}."
+        own = {
+            name.removeprefix(prefix): tensor
+            for name, tensor in tensors.items()
+            if name.startswith(prefix)
+        }
+        with _of_stage(number):
+            stages.append(engine.from_document(one, own))
     return Mixed(tuple(stages))
+
+
+@contextmanager
+def _of_stage(number: int) -> Iterator[None]:
+    """Refusals name the stage."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"stage {number}: {error}") from None
 
 
 def check_fits(program: Mixed) -> None:
@@ -97,17 +110,20 @@ def check_fits(program: Mixed) -> None:
     if not program.stages:
         raise UserError("the image has no stages")
     for number, stage in enumerate(program.stages):
-        try:
+        with _of_stage(number):
             stage_engine(stage).check_fits(stage)
-        except UserError as error:
-            raise UserError(f"stage {number}: {error}") from None
-        if stage.per_step:
-            raise UserError(f"stage {number}: only a network of one engine takes sequences")
+            if stage.per_step:
+                raise UserError("only a network of one engine takes sequences")
+            if isinstance(stage, NmProgram) and not stage.chained:
+                raise UserError("its layers are no chain")
     for number, (before, stage) in enumerate(pairwise(program.stages), 1):
         if stage.inputs != before.outputs:
             raise UserError(
                 f"stage {number} takes {stage.inputs} values, the one before gives {before.outputs}"
             )
+    names = [layer.name for stage in program.stages for layer in stage.layers]
+    if len(set(names)) < len(names):
+        raise UserError(f"layers share a name: {', '.join(names)}")
 
 
 def check_batch(program: Mixed, batch: np.ndarray) -> np.ndarray:

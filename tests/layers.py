@@ -32,7 +32,7 @@ LAYERS = {
     "sim": _layer(
         "hw sw.host spec",
         "amaranth cocotb cocotb_tools efficientnet_lite_pytorch find_libpython matplotlib numpy "
-        "PIL tqdm",
+        "PIL tokenizers tqdm",
     ),
     "boards": _layer("hw sim sw.host spec", "amaranth amaranth_boards numpy serial tqdm"),
 }
@@ -43,8 +43,16 @@ WHOLE_FLOW = {
     "sim.bench.targets": "times the whole way, each step by itself",
     "sim.bench.eie": "packs layers without a network, and predicts them",
     "sim.bench.layers": "draws layers as the compiler takes them",
+    "sim.bench.patterns": "prunes layers to patterns, and packs them without a network",
+    "sim.bench.designs": "prunes and compiles networks for every design that is compared",
+    "sim.bench.subject": "is a torch network and its samples",
+    "sim.bench.subjects": "trains, draws or captures the networks to compare them on",
+    "sim.bench.transformer": "prunes a torch network, and runs it on arrays",
     "sim.bench.real": "takes layers out of torch networks, and prunes them",
     "sim.bench.real_layers": "compiles them, predicts and simulates",
+    "sim.bench.bert": "is a torch network",
+    "sim.bench.minilm": "loads one",
+    "sim.bench.real_nm": "prunes and compiles it, predicts and simulates",
 }
 
 EVERYTHING = Layer(

@@ -2,20 +2,20 @@
 wired together."""
 
 from amaranth import Cat, Module
-from amaranth.lib import stream, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.eie.central_control import CentralControl
 from hw.eie.division import Division
 from hw.eie.host_port import HostPort
 from hw.eie.lnzd import Lnzd
-from hw.eie.payloads import read_layout, write_layout
 from hw.eie.pe import ProcessingElement
 from hw.eie.reduce import Reduce
 from hw.eie.scan import Scan
 from hw.emit import Placed
-from spec.eie.config import IO_DATA_BITS, EieConfig
-from spec.eie.iomap import ERROR_BITS
+from hw.streams import host_streams
+from spec.eie.config import EieConfig
+from spec.eie.iomap import ERROR_BITS, read_fields, write_fields
 
 
 class EieArray(wiring.Component):
@@ -39,14 +39,8 @@ class EieArray(wiring.Component):
     def __init__(self, config: EieConfig):
         self.config = config
         super().__init__(
-            {
-                "write": In(stream.Signature(write_layout(config))),
-                "read": In(stream.Signature(read_layout(config))),
-                "data": Out(stream.Signature(IO_DATA_BITS)),
-                "start": In(1),
-                "busy": Out(1),
-                "error": Out(ERROR_BITS),
-            }
+            host_streams(write_fields(config), read_fields(config))
+            | {"start": In(1), "busy": Out(1), "error": Out(ERROR_BITS)}
         )
 
     def elaborate(self, platform):

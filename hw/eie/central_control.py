@@ -8,7 +8,8 @@ from amaranth.lib.wiring import In, Out
 from hw.eie.counters import Counters
 from hw.eie.payloads import DrainOrder, HostAccess, Phase, settings_layout
 from hw.memory import Ram
-from spec.eie.config import IO_DATA_BITS, EieConfig, bits_for
+from spec.config import IO_DATA_BITS, bits_for
+from spec.eie.config import EieConfig
 from spec.eie.counters import ARRAY_COUNTERS
 from spec.eie.cycles import drain_latency
 from spec.eie.descriptor import descriptor_words
@@ -112,20 +113,6 @@ class CentralControl(wiring.Component):
         """The states, and how long each one lasts."""
         config, step = self.config, self._step
 
-        def begin_pass() -> None:
-            with m.If(self._fetched):
-                m.d.comb += self._taken.eq(1)
-                m.next = "first_row"
-            with m.Else():
-                m.next = "fetch"
-
-        def end_pass() -> None:
-            m.d.comb += self._ended.eq(1)
-            with m.If(self._left == 0):
-                m.next = "host"
-            with m.Else():
-                begin_pass()
-
         m.d.sync += step.eq(step + 1)
         with m.FSM(init="clear") as states:
             with m.State("clear"):
@@ -140,7 +127,7 @@ class CentralControl(wiring.Component):
                     m.next = "fetch"
 
             with m.State("fetch"):
-                begin_pass()
+                self._begin_pass(m)
 
             with m.State("first_row"):
                 m.d.comb += self.begin.eq(1)
@@ -157,7 +144,7 @@ class CentralControl(wiring.Component):
                     with m.Elif(self.settings.drain):
                         m.next = "drain"
                     with m.Else():
-                        end_pass()
+                        self._end_pass(m)
 
             with m.State("drain"):
                 m.d.comb += [
@@ -168,8 +155,24 @@ class CentralControl(wiring.Component):
                 ]
                 with m.If(step == self.settings.rows + (drain_latency(config) - 1)):
                     m.d.sync += step.eq(0)
-                    end_pass()
+                    self._end_pass(m)
         return states
+
+    def _begin_pass(self, m: Module) -> None:
+        """Go on with the next pass as soon as its descriptor is here."""
+        with m.If(self._fetched):
+            m.d.comb += self._taken.eq(1)
+            m.next = "first_row"
+        with m.Else():
+            m.next = "fetch"
+
+    def _end_pass(self, m: Module) -> None:
+        """Go on with the next pass, or tell the host."""
+        m.d.comb += self._ended.eq(1)
+        with m.If(self._left == 0):
+            m.next = "host"
+        with m.Else():
+            self._begin_pass(m)
 
     def _order_drain(self, m: Module) -> None:
         """Address the rows of drain: one to read, an earlier one to requantize, one to store.

@@ -6,7 +6,8 @@ from amaranth.lib.wiring import In, Out
 
 from hw.eie.payloads import Phase
 from hw.memory import Ram
-from spec.eie.config import EieConfig, bits_for
+from spec.config import bits_for
+from spec.eie.config import EieConfig
 
 
 class Counters(wiring.Component):

@@ -6,7 +6,8 @@ from amaranth.lib.wiring import In, Out
 
 from hw.eie.lnzd import candidate_layout
 from hw.eie.payloads import settings_layout
-from spec.eie.config import EieConfig, bits_for
+from spec.config import bits_for
+from spec.eie.config import EieConfig
 
 
 class Division(wiring.Component):

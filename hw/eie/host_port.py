@@ -2,12 +2,14 @@
 for."""
 
 from amaranth import Cat, Module, Signal
-from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hw.eie.payloads import HostAccess, read_layout, write_layout
-from spec.eie.config import IO_DATA_BITS, EieConfig
-from spec.eie.iomap import WHILE_COMPUTING, Memory
+from hw.answers import Answers
+from hw.eie.payloads import HostAccess
+from hw.streams import host_streams
+from spec.eie.config import EieConfig
+from spec.eie.iomap import WHILE_COMPUTING, Memory, read_fields, write_fields
 
 
 class HostPort(wiring.Component):
@@ -32,15 +34,13 @@ class HostPort(wiring.Component):
     pes : array of accesses, one for each PE
     """
 
-    latency = 2
+    latency = Answers.latency
 
     def __init__(self, config: EieConfig):
         self.config = config
         super().__init__(
-            {
-                "write": In(stream.Signature(write_layout(config))),
-                "read": In(stream.Signature(read_layout(config))),
-                "data": Out(stream.Signature(IO_DATA_BITS)),
+            host_streams(write_fields(config), read_fields(config))
+            | {
                 "open": In(1),
                 "wrote": Out(1),
                 "control": Out(HostAccess(config)),
@@ -54,17 +54,16 @@ class HostPort(wiring.Component):
         write, read = self.write.payload, self.read.payload
         writes = self.wrote
         anytime = Cat(write.memory == memory for memory in WHILE_COMPUTING).any()
-        reads = Signal()
-        asked = Signal()
+        m.submodules.answers = answers = Answers()
+        reads = answers.asks
 
-        # Take a write at once, a read when the answer before has somewhere to go.
+        # Take a write at once, a read when there is no write.
+        may_read = self.open & ~self.write.valid
         m.d.comb += [
             self.write.ready.eq(self.open | (anytime if config.double_buffer else 0)),
-            self.read.ready.eq(
-                self.open & ~self.write.valid & ~asked & (~self.data.valid | self.data.ready)
-            ),
             writes.eq(self.write.valid & self.write.ready),
-            reads.eq(self.read.valid & self.read.ready),
+            answers.valid.eq(self.read.valid & may_read),
+            self.read.ready.eq(answers.ready & may_read),
         ]
 
         # Address one PE, or central control.
@@ -92,12 +91,9 @@ class HostPort(wiring.Component):
                 m.d.comb += access.address.eq(read.address)
 
         # Gather the answer: all but the one that was asked are zero.
-        answers = [self.control.answer, *(access.answer for access in self.pes)]
-        m.d.sync += asked.eq(reads)
-        with m.If(asked):
-            m.d.sync += [self.data.valid.eq(1), self.data.payload.eq(_any(answers))]
-        with m.Elif(self.data.ready):
-            m.d.sync += self.data.valid.eq(0)
+        words = [self.control.answer, *(access.answer for access in self.pes)]
+        m.d.comb += answers.answer.eq(_any(words))
+        connect(m, answers.data, flipped(self.data))
         return m
 
 

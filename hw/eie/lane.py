@@ -7,15 +7,9 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from hw.eie.accumulators import Accumulators
 from hw.eie.act_store import ActStore
 from hw.eie.mac import Mac
-from hw.eie.payloads import (
-    DrainOrder,
-    MemoryRead,
-    MemoryWrite,
-    lane_update_layout,
-    settings_layout,
-    steady,
-)
+from hw.eie.payloads import DrainOrder, MemoryRead, MemoryWrite, lane_update_layout, settings_layout
 from hw.requantize import Requantize
+from hw.streams import steady
 from spec.eie.config import EieConfig
 
 

@@ -4,7 +4,8 @@ from amaranth import Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.eie.payloads import MemoryRead, MemoryWrite, lane_update_layout, steady
+from hw.eie.payloads import MemoryRead, MemoryWrite, lane_update_layout
+from hw.streams import steady
 from spec.eie.config import EieConfig
 
 

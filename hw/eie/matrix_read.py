@@ -10,10 +10,10 @@ from hw.eie.payloads import (
     pointer_layout,
     settings_layout,
     span_layout,
-    steady,
     work_layout,
 )
 from hw.memory import Ram
+from hw.streams import steady
 from spec.eie.config import EieConfig
 
 
@@ -72,14 +72,7 @@ class MatrixRead(wiring.Component):
         last = Signal()
         take = Signal()
 
-        # Look at the entry at hand and at the one behind it in its line.
-        entries = self._entries(m, lines.read_data)
-        this = Signal(entry_layout(config))
-        following = Signal(entry_layout(config))
-        m.d.comb += [
-            this.eq(_pick(entries, position.slot)),
-            following.eq(_pick([*entries[1:], Const(0, len(entries[0]))], position.slot)),
-        ]
+        this, following = self._look(m, lines.read_data, position.slot)
 
         # Step to the next entry, or over it if it shares this one's cycle.
         last_slot = Signal(config.slot_bits)
@@ -88,14 +81,8 @@ class MatrixRead(wiring.Component):
         two, two_ends_line = self._step(m, position, last_slot, 2)
         if config.share_pads:
             in_line = ~one_ends_line & (one < end.as_value())
-            m.d.comb += share.eq(
-                in_line
-                & Mux(
-                    this.code == 0,
-                    following.code != 0,
-                    (following.code == 0) & two_ends_line,
-                )
-            )
+            leads, trails = following.code != 0, (following.code == 0) & two_ends_line
+            m.d.comb += share.eq(in_line & Mux(this.code == 0, leads, trails))
         next_position = Mux(share, two, one)
         m.d.comb += last.eq(next_position >= end.as_value())
 
@@ -124,26 +111,41 @@ class MatrixRead(wiring.Component):
             lines.read_address.eq(Mux(take, self.i.payload.start.line, position.line + 1)),
         ]
 
-        # Hand on the weight, or a pad that found no company.
+        self._hand_on(m, this, following, share)
+        m.d.sync += [self.o.payload.first.eq(first), self.o.payload.values.eq(values)]
+        self._write(m, lines)
+        return m
+
+    def _write(self, m: Module, lines: Ram) -> None:
+        """Write what the host sends."""
+        m.d.comb += [
+            lines.write_enable.eq(self.write.enable),
+            lines.write_address.eq(self.write.address),
+            lines.write_data.eq(self.write.data),
+        ]
+
+    def _look(self, m: Module, line, slot):
+        """The entry at hand, and the one behind it in its line."""
+        entries = self._entries(m, line)
+        this = Signal(entry_layout(self.config))
+        following = Signal(entry_layout(self.config))
+        m.d.comb += [
+            this.eq(_pick(entries, slot)),
+            following.eq(_pick([*entries[1:], Const(0, len(entries[0]))], slot)),
+        ]
+        return this, following
+
+    def _hand_on(self, m: Module, this, following, share: Signal) -> None:
+        """Hand on the weight, or a pad that found no company."""
         pad_leads = share & (this.code == 0)
         pad = Mux(pad_leads, this.run, following.run)
         m.d.comb += self.pad.eq(self.busy & (this.code == 0) & ~share)
         m.d.sync += [
             self.o.valid.eq(self.busy),
             self.o.payload.entry.eq(Mux(pad_leads, following, this)),
-            self.o.payload.first.eq(first),
             self.o.payload.jump.eq(Mux(share, pad + 1, 0)),
             self.o.payload.behind.eq(~pad_leads),
-            self.o.payload.values.eq(values),
         ]
-
-        # Write what the host sends.
-        m.d.comb += [
-            lines.write_enable.eq(self.write.enable),
-            lines.write_address.eq(self.write.address),
-            lines.write_data.eq(self.write.data),
-        ]
-        return m
 
     def _widths(self) -> range:
         """The widths that runs may have, in the order of ``settings.widen``."""

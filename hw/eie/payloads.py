@@ -2,12 +2,14 @@
 taker."""
 
 from amaranth import signed, unsigned
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from spec.eie.config import IO_DATA_BITS, EieConfig, bits_for
+from hw.streams import fields_layout
+from spec.config import IO_DATA_BITS, bits_for
+from spec.eie.config import EieConfig
 from spec.eie.descriptor import descriptor_fields
-from spec.eie.iomap import MEMORY_BITS, read_fields, write_fields
+from spec.eie.iomap import MEMORY_BITS
 
 
 def values_layout(config: EieConfig) -> data.ArrayLayout:
@@ -88,24 +90,7 @@ def lane_update_layout(config: EieConfig) -> data.StructLayout:
 
 def settings_layout(config: EieConfig) -> data.StructLayout:
     """The descriptor of the running pass, as central control holds it for all units."""
-    return data.StructLayout(
-        {name: unsigned(bits) for name, bits in descriptor_fields(config).items()}
-    )
-
-
-def write_layout(config: EieConfig) -> data.StructLayout:
-    """A request of the host to write a word; see :mod:`spec.eie.iomap`."""
-    return data.StructLayout({name: unsigned(bits) for name, bits in write_fields(config).items()})
-
-
-def read_layout(config: EieConfig) -> data.StructLayout:
-    """A request of the host to read a word; answers follow in order."""
-    return data.StructLayout({name: unsigned(bits) for name, bits in read_fields(config).items()})
-
-
-def steady(layout: data.StructLayout) -> stream.Signature:
-    """A stream whose taker never makes it wait."""
-    return stream.Signature(layout, always_ready=True)
+    return fields_layout(descriptor_fields(config))
 
 
 class MemoryWrite(wiring.Signature):

@@ -24,7 +24,8 @@ from hw.eie.pointer_read import PointerRead
 from hw.eie.row_accumulate import RowAccumulate
 from hw.eie.weight_decode import WeightDecode
 from hw.emit import Placed
-from spec.eie.config import EieConfig, bits_for
+from spec.config import bits_for
+from spec.eie.config import EieConfig
 from spec.eie.counters import PE_COUNTERS
 from spec.eie.iomap import Memory
 

@@ -4,8 +4,10 @@ from amaranth import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.eie.payloads import steady, update_layout, work_layout
-from spec.eie.config import EieConfig, bits_for
+from hw.eie.payloads import update_layout, work_layout
+from hw.streams import steady
+from spec.config import bits_for
+from spec.eie.config import EieConfig
 
 
 class RowAccumulate(wiring.Component):

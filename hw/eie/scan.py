@@ -7,7 +7,8 @@ from amaranth.lib.wiring import In, Out
 
 from hw.eie.lnzd import candidate_layout
 from hw.eie.payloads import column_layout, settings_layout
-from spec.eie.config import EieConfig, bits_for
+from spec.config import bits_for
+from spec.eie.config import EieConfig
 
 
 class Scan(wiring.Component):
@@ -120,14 +121,17 @@ class Scan(wiring.Component):
                 done.eq(0),
             ]
 
-        # Read the row that comes next.
+        self._read_row(m, row, leave)
+        return m
+
+    def _read_row(self, m: Module, row: Signal, leave: Signal) -> None:
+        """Read the row that comes next."""
         m.d.comb += self.row_enable.eq(self.launch | leave)
         with m.If(self.launch):
-            m.d.comb += self.row_address.eq(settings.input_base)
+            m.d.comb += self.row_address.eq(self.settings.input_base)
         with m.Else():
             m.d.comb += self.row_address.eq(row)
         m.d.comb += self.row_address[-1].eq(self.half)
-        return m
 
     def _cluster_pes(self, m: Module) -> Signal:
         """PEs of a cluster in the running pass."""

@@ -5,7 +5,8 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.nm.payloads import settings_layout
-from spec.nm.config import IO_DATA_BITS, NmConfig
+from spec.config import IO_DATA_BITS
+from spec.nm.config import NmConfig
 from spec.nm.descriptor import descriptor_words
 from spec.nm.iomap import ERROR_BITS, Error, address_bits
 
@@ -98,9 +99,10 @@ class Control(wiring.Component):
             part = settings.as_value()[number * IO_DATA_BITS :][:IO_DATA_BITS]
             with m.If(self.write_enable & (self.write_address == number)):
                 m.d.sync += part.eq(self.write_data)
-        counts = (settings.strips, settings.input_lines, settings.tiles, settings.block_tiles)
+        names = ("strips", "input_lines", "tiles", "block_tiles", "parts")
         return Cat(
             settings.mode >= len(config.modes),
             settings.gather & (config.gather_lines == 0),
-            *(count == 0 for count in counts),
+            *(settings[name] == 0 for name in names),
+            (settings.parts != 1) & (settings.block_tiles != 1),
         ).any()

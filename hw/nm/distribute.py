@@ -5,7 +5,8 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.nm.payloads import column_layout, settings_layout, windows_layout
-from spec.nm.config import NmConfig, bits_for
+from spec.config import bits_for
+from spec.nm.config import NmConfig
 
 
 class Distribute(wiring.Component):

@@ -10,12 +10,12 @@ from hw.nm.payloads import (
     ItemRead,
     parameters_layout,
     settings_layout,
-    steady,
     step_layout,
     sums_layout,
 )
 from hw.requantize import Requantize
 from hw.stream_queue import StreamQueue
+from hw.streams import steady
 from spec.nm.config import NmConfig
 from spec.nm.cycles import queue_places
 

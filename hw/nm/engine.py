@@ -76,8 +76,21 @@ class NmArray(wiring.Component):
         m.submodules.sequencer = begins_anew(sequencer)
         m.submodules.travel = begins_anew(travel)
         m.submodules.drain = begins_anew(drain)
+        for unit in (loader, strips, sequencer, gather, drain):
+            m.d.comb += unit.settings.eq(control.settings)
 
-        # The host.
+        self._serve_host(m, host, control, counters)
+        self._begin_and_end(m, control, loader, drain)
+        self._load(m, control, loader, strips, acts)
+        self._issue(m, sequencer, loader, travel, gather, drain)
+        self._read(m, travel, gather, strips, acts, loader)
+        self._compute(m, control, travel, strips, acts, array)
+        self._drain(m, control, travel, array, drain, strips, loader)
+        self._count(m, counters, control, loader, drain, sequencer)
+        return m
+
+    def _serve_host(self, m: Module, host: HostPort, control: Control, counters: Counters) -> None:
+        """The host's streams: to the descriptor, and from the counters."""
         for port, inner in ((self.write, host.write), (self.read, host.read)):
             connect(m, flipped(port), inner)
         connect(m, host.data, flipped(self.data))
@@ -91,7 +104,8 @@ class NmArray(wiring.Component):
             host.counter.eq(counters.read_data),
         ]
 
-        # Begin, end, and say so.
+    def _begin_and_end(self, m: Module, control: Control, loader: Loader, drain: Drain) -> None:
+        """Begin, end, and say so."""
         m.d.comb += [
             control.start.eq(self.start),
             self.busy.eq(control.busy),
@@ -99,10 +113,11 @@ class NmArray(wiring.Component):
             control.ended.eq(drain.ended),
             control.strip_error.eq(loader.error),
         ]
-        for unit in (loader, strips, sequencer, gather, drain):
-            m.d.comb += unit.settings.eq(control.settings)
 
-        # Load. Both streams stand still between runs.
+    def _load(
+        self, m: Module, control: Control, loader: Loader, strips: StripBuffer, acts: ActBuffer
+    ) -> None:
+        """Words to the buffers. The stream stands still between runs."""
         m.d.comb += [
             loader.i.valid.eq(self.i.valid & control.run),
             loader.i.payload.eq(self.i.payload),
@@ -111,7 +126,16 @@ class NmArray(wiring.Component):
         connect(m, loader.strip, strips.write)
         connect(m, loader.line, acts.write)
 
-        # Issue steps, and move them through the pipeline.
+    def _issue(
+        self,
+        m: Module,
+        sequencer: Sequencer,
+        loader: Loader,
+        travel: Travel,
+        gather: Gather,
+        drain: Drain,
+    ) -> None:
+        """Issue steps of what is loaded, and move them through the pipeline."""
         connect(m, loader.loaded, sequencer.loaded)
         connect(m, sequencer.strip_used, loader.strip_used)
         connect(m, sequencer.block_used, loader.block_used)
@@ -122,20 +146,42 @@ class NmArray(wiring.Component):
                 taker.payload.eq(sequencer.o.payload),
             ]
 
-        # Read, select, multiply and add.
+    def _read(
+        self,
+        m: Module,
+        travel: Travel,
+        gather: Gather,
+        strips: StripBuffer,
+        acts: ActBuffer,
+        loader: Loader,
+    ) -> None:
+        """Read a step's weights, and its line of activations. A part that others follow is done
+        with its last weights."""
+        step = travel.read.payload
         connect(m, travel.read, strips.i)
+        m.d.comb += [
+            loader.part_done.enable.eq(travel.read.valid & step.ends_strip & ~step.last),
+            loader.part_done.bank.eq(step.weight_bank),
+        ]
+        if self.config.gather_lines:
+            connect(m, gather.offsets, strips.offsets)
         m.d.comb += [
             acts.read_enable.eq(travel.read.valid),
             acts.read_bank.eq(travel.read.payload.act_bank),
             acts.addresses.eq(gather.o),
-            array.valid.eq(travel.select.valid),
-            array.first.eq(travel.select.payload.first),
-            array.weights.eq(strips.weights),
         ]
-        if config.gather_lines:
-            connect(m, gather.offsets, strips.offsets)
-        if config.place_bits:
-            m.d.comb += array.places.eq(strips.places)
+
+    def _compute(
+        self,
+        m: Module,
+        control: Control,
+        travel: Travel,
+        strips: StripBuffer,
+        acts: ActBuffer,
+        array: MacArray,
+    ) -> None:
+        """Give activations to the columns and weights to the rows, multiply and add."""
+        config = self.config
         for column in range(config.columns):
             unit = Placed(Distribute(config), "nm_distribute")
             m.submodules[f"distribute{column}"] = unit
@@ -145,8 +191,25 @@ class NmArray(wiring.Component):
                 unit.settings.eq(control.settings),
                 array.windows[column].eq(unit.o),
             ]
+        m.d.comb += [
+            array.valid.eq(travel.select.valid),
+            array.first.eq(travel.select.payload.first),
+            array.weights.eq(strips.weights),
+        ]
+        if config.place_bits:
+            m.d.comb += array.places.eq(strips.places)
 
-        # Drain tile after tile.
+    def _drain(
+        self,
+        m: Module,
+        control: Control,
+        travel: Travel,
+        array: MacArray,
+        drain: Drain,
+        strips: StripBuffer,
+        loader: Loader,
+    ) -> None:
+        """Drain tile after tile. The stream stands still between runs."""
         connect(m, travel.hand_over, drain.i)
         connect(m, drain.parameters, strips.parameters)
         connect(m, drain.strip_done, loader.strip_done)
@@ -158,7 +221,16 @@ class NmArray(wiring.Component):
             drain.o.ready.eq(self.o.ready & control.run),
         ]
 
-        # Count.
+    def _count(
+        self,
+        m: Module,
+        counters: Counters,
+        control: Control,
+        loader: Loader,
+        drain: Drain,
+        sequencer: Sequencer,
+    ) -> None:
+        """Say what happens in this cycle."""
         m.d.comb += [
             counters.clear.eq(control.launch),
             counters.events.cycles.eq(control.busy),
@@ -169,4 +241,3 @@ class NmArray(wiring.Component):
         for cause in sequencer.causes.signature.members:
             event = getattr(sequencer.causes, cause) & control.run
             m.d.comb += counters.events[cause].eq(event)
-        return m

@@ -10,9 +10,9 @@ from hw.nm.payloads import (
     line_shape,
     offsets_layout,
     settings_layout,
-    steady,
     step_layout,
 )
+from hw.streams import steady
 from spec.nm.config import NmConfig
 
 

@@ -2,10 +2,12 @@
 
 from amaranth import Module, Signal
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
+from hw.answers import Answers
 from hw.nm.payloads import host_signature
-from spec.nm.config import IO_DATA_BITS, NmConfig
+from spec.config import IO_DATA_BITS
+from spec.nm.config import NmConfig
 from spec.nm.iomap import Memory, address_bits
 
 
@@ -30,7 +32,7 @@ class HostPort(wiring.Component):
     counter : In
     """
 
-    latency = 2
+    latency = Answers.latency
 
     def __init__(self, config: NmConfig):
         self.config = config
@@ -50,8 +52,7 @@ class HostPort(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         write, read = self.write.payload, self.read.payload
-        asked = Signal()
-        answered = Signal()
+        m.submodules.answers = answers = Answers()
         has_counter = Signal()
 
         # Take a write.
@@ -64,21 +65,16 @@ class HostPort(wiring.Component):
             self.write_data.eq(write.data),
         ]
 
-        # Take a read when the answer before has somewhere to go.
+        # Take a read.
         m.d.comb += [
-            self.read.ready.eq(~self.busy & ~asked & (~answered | self.data.ready)),
-            self.read_enable.eq(self.read.valid & self.read.ready),
+            answers.valid.eq(self.read.valid & ~self.busy),
+            self.read.ready.eq(answers.ready & ~self.busy),
+            self.read_enable.eq(answers.asks),
             self.read_address.eq(read.address),
         ]
-        m.d.sync += [asked.eq(self.read_enable), has_counter.eq(read.memory == Memory.COUNTERS)]
 
         # Answer; there is nothing to read but counters.
-        m.d.comb += self.data.valid.eq(answered)
-        with m.If(asked):
-            m.d.sync += [
-                answered.eq(1),
-                self.data.payload.eq(self.counter & has_counter.replicate(len(self.counter))),
-            ]
-        with m.Elif(self.data.ready):
-            m.d.sync += answered.eq(0)
+        m.d.sync += has_counter.eq(read.memory == Memory.COUNTERS)
+        m.d.comb += answers.answer.eq(self.counter & has_counter.replicate(len(self.counter)))
+        connect(m, answers.data, flipped(self.data))
         return m

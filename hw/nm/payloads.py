@@ -2,10 +2,12 @@
 taker."""
 
 from amaranth import signed, unsigned
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import Out
 
-from spec.nm.config import IO_DATA_BITS, NmConfig, bits_for
+from hw.streams import fields_layout, host_streams
+from spec.config import bits_for
+from spec.nm.config import NmConfig
 from spec.nm.descriptor import descriptor_fields
 from spec.nm.iomap import read_fields, write_fields
 from spec.nm.strips import sections
@@ -56,7 +58,8 @@ def step_layout(config: NmConfig) -> data.StructLayout:
 
     ``number`` is that of the strip's weights. Its inputs begin at place ``at`` of line ``line`` of
     the tile, which begins at line ``base`` of the activation bank. ``last`` marks a tile's last
-    step, ``ends_strip`` that of a strip's last tile, ``ends_run`` the last of all.
+    step, with which its sums are complete; ``ends_strip`` the last one of a weight bank, which of a
+    part that others follow is no tile's last; ``ends_run`` the last of all.
     """
     return data.StructLayout(
         {
@@ -167,8 +170,8 @@ class Loaded(wiring.Signature):
 
 
 class Done(wiring.Signature):
-    """What is done with a bank in this cycle: its last step is issued, or its last row has entered
-    requantization."""
+    """What is done with a bank in this cycle: its last step is issued or read, or its last row has
+    entered requantization."""
 
     def __init__(self):
         super().__init__({"enable": Out(1), "bank": Out(1)})
@@ -194,30 +197,9 @@ class ItemRead(wiring.Signature):
 
 def settings_layout(config: NmConfig) -> data.StructLayout:
     """The descriptor, as control holds it for all units."""
-    return data.StructLayout(
-        {name: unsigned(bits) for name, bits in descriptor_fields(config).items()}
-    )
-
-
-def write_layout(config: NmConfig) -> data.StructLayout:
-    """A request of the host to write a word; see :mod:`spec.nm.iomap`."""
-    return data.StructLayout({name: unsigned(bits) for name, bits in write_fields(config).items()})
-
-
-def read_layout(config: NmConfig) -> data.StructLayout:
-    """A request of the host to read a word; answers follow in order."""
-    return data.StructLayout({name: unsigned(bits) for name, bits in read_fields(config).items()})
+    return fields_layout(descriptor_fields(config))
 
 
 def host_signature(config: NmConfig) -> dict[str, wiring.Member]:
     """The host's three streams, as the array has them."""
-    return {
-        "write": wiring.In(stream.Signature(write_layout(config))),
-        "read": wiring.In(stream.Signature(read_layout(config))),
-        "data": wiring.Out(stream.Signature(IO_DATA_BITS)),
-    }
-
-
-def steady(layout) -> stream.Signature:
-    """A stream whose taker never makes it wait."""
-    return stream.Signature(layout, always_ready=True)
+    return host_streams(write_fields(config), read_fields(config))

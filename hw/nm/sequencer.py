@@ -4,8 +4,10 @@ from amaranth import Array, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.nm.payloads import Causes, Done, Loaded, settings_layout, steady, step_layout
-from spec.nm.config import NmConfig, bits_for
+from hw.nm.payloads import Causes, Done, Loaded, settings_layout, step_layout
+from hw.streams import steady
+from spec.config import bits_for
+from spec.nm.config import NmConfig
 from spec.nm.cycles import queue_places
 from spec.nm.descriptor import COUNT_BITS
 
@@ -15,7 +17,8 @@ class Sequencer(wiring.Component):
 
     A tile's first step waits for its strip and for its activations; its last one until the drain
     registers will be empty, and until the result queue has room for the tile besides what is
-    promised to others. A reset begins a run.
+    promised to others. A part of a strip that others follow ends without all that: its sums stay. A
+    reset begins a run.
 
     Members
     -------
@@ -42,8 +45,11 @@ class Sequencer(wiring.Component):
             }
         )
         self._last = Signal(name="last")
+        self._final = Signal(name="final_part")
         self._ends_block = Signal(name="ends_block")
-        self._tile = Signal(bits_for(config.act_lines), name="tile")
+        # Counts from one, so that they are compared with totals as they are.
+        self._tile = Signal(bits_for(config.act_lines), init=1, name="tile")
+        self._part = Signal(bits_for(config.act_lines), init=1, name="part")
         self._finished = Signal(name="finished")
 
     def elaborate(self, platform):
@@ -53,7 +59,7 @@ class Sequencer(wiring.Component):
         self._walk_run(m)
         step = self.o.payload
         m.d.comb += [
-            step.last.eq(self._last),
+            step.last.eq(self._last & self._final),
             self.strip_used.enable.eq(self.o.valid & step.ends_strip),
             self.strip_used.bank.eq(step.weight_bank),
             self.block_used.enable.eq(self.o.valid & self._ends_block),
@@ -65,9 +71,9 @@ class Sequencer(wiring.Component):
         """Issue a step, or say why not; the first reason counts."""
         step, causes, loaded = self.o.payload, self.causes, self.loaded
         has_weights = Array(loaded.full)[step.weight_bank]
-        has_acts = self._tile < Array(loaded.tiles)[step.act_bank]
+        has_acts = self._tile <= Array(loaded.tiles)[step.act_bank]
         m.d.comb += self._last.eq(step.number == Array(loaded.last_step)[step.weight_bank])
-        held = self._last & self._hold_last(m)
+        held = step.last & self._hold_last(m)
         with m.If(self._finished):
             m.d.comb += causes.tail.eq(1)
         with m.Elif(~has_weights):
@@ -85,7 +91,7 @@ class Sequencer(wiring.Component):
         rows, places = self.config.rows, queue_places(self.config)
         draining = Signal(range(rows))
         promised = Signal(range(places + 1))
-        ends_tile = self.o.valid & self._last
+        ends_tile = self.o.valid & self.o.payload.last
         m.d.sync += promised.eq(promised + Mux(ends_tile, rows, 0) - self.result)
         with m.If(ends_tile):
             m.d.sync += draining.eq(rows - 1)
@@ -104,27 +110,33 @@ class Sequencer(wiring.Component):
                 with m.Case(number):
                     m.d.comb += inputs.eq(config.step_inputs(mode))
         m.d.comb += [
-            step.first.eq(step.number == 0),
+            step.first.eq((step.number == 0) & (self._part == 1)),
             step.at.eq(position[:in_line_bits]),
             step.line.eq(position[in_line_bits:]),
         ]
         with m.If(self.o.valid):
             with m.If(self._last):
-                m.d.sync += [step.number.eq(0), position.eq(0)]
+                m.d.sync += step.number.eq(0)
             with m.Else():
-                m.d.sync += [step.number.eq(step.number + 1), position.eq(position + inputs)]
+                m.d.sync += step.number.eq(step.number + 1)
+            # Offsets count from a part's first line; without them, parts go on where they are.
+            with m.If(self._last & (self._final | self.settings.gather)):
+                m.d.sync += position.eq(0)
+            with m.Else():
+                m.d.sync += position.eq(position + inputs)
 
     def _walk_run(self, m: Module) -> None:
         """Go from tile to tile, strip to strip, block to block."""
         settings, step = self.settings, self.o.payload
-        strip = Signal(COUNT_BITS)
-        block_begin = Signal(COUNT_BITS)
-        tile_number = Signal(COUNT_BITS)
+        strip = Signal(COUNT_BITS, init=1)
+        block_begin = Signal(COUNT_BITS, init=1)
+        tile_number = Signal(COUNT_BITS, init=1)
         last_tile = Signal()
         m.d.comb += [
-            last_tile.eq(tile_number + 1 == settings.tiles),
-            step.ends_strip.eq(self._last & (last_tile | (self._tile + 1 == settings.block_tiles))),
-            self._ends_block.eq(step.ends_strip & (strip + 1 == settings.strips)),
+            last_tile.eq(tile_number == settings.tiles),
+            step.ends_strip.eq(self._last & (last_tile | (self._tile == settings.block_tiles))),
+            self._final.eq((self._part == settings.parts) | (strip == settings.strips)),
+            self._ends_block.eq(step.ends_strip & (strip == settings.strips)),
             step.ends_run.eq(self._ends_block & last_tile),
         ]
         with m.If(self.o.valid & self._last):
@@ -135,17 +147,18 @@ class Sequencer(wiring.Component):
             ]
         with m.If(self.o.valid & step.ends_strip):
             m.d.sync += [
-                self._tile.eq(0),
+                self._tile.eq(1),
                 tile_number.eq(block_begin),
                 step.base.eq(0),
                 strip.eq(strip + 1),
                 step.weight_bank.eq(~step.weight_bank),
+                self._part.eq(Mux(self._final, 1, self._part + 1)),
             ]
         with m.If(self.o.valid & self._ends_block):
             m.d.sync += [
                 tile_number.eq(tile_number + 1),
                 block_begin.eq(tile_number + 1),
-                strip.eq(0),
+                strip.eq(1),
                 step.act_bank.eq(~step.act_bank),
             ]
         with m.If(self.o.valid & step.ends_run):

@@ -12,12 +12,13 @@ from hw.nm.payloads import (
     parameters_layout,
     places_layout,
     settings_layout,
-    steady,
     step_layout,
     weights_layout,
 )
 from hw.nm.word_buffer import WordBuffer
-from spec.nm.config import IO_DATA_BITS, NmConfig
+from hw.streams import steady
+from spec.config import IO_DATA_BITS
+from spec.nm.config import NmConfig
 
 
 class StripBuffer(wiring.Component):

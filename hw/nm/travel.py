@@ -6,8 +6,9 @@ from amaranth.lib.wiring import In, Out
 
 from hw.nm.array import MacArray
 from hw.nm.gather import Gather
-from hw.nm.payloads import steady, step_layout
+from hw.nm.payloads import step_layout
 from hw.nm.strip_buffer import StripBuffer
+from hw.streams import steady
 from spec.nm.config import NmConfig
 
 READ = Gather.latency

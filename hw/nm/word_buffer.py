@@ -6,7 +6,8 @@ from amaranth.lib.wiring import In
 
 from hw.memory import Ram
 from hw.nm.payloads import ItemRead
-from spec.nm.config import BANKS, bits_for
+from spec.config import bits_for
+from spec.nm.config import BANKS
 from spec.nm.words import words_for
 
 

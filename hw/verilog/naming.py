@@ -37,14 +37,17 @@ class Naming:
     wires, memories : dict
         Verilog names of the wires that a person named, or that instances drive; of the memories.
     instances : list of str
+    index : str
+        Name of the variable of loops, which clear memories.
     """
 
     def __init__(self, netlist: Netlist, child: Child, children: dict[str, Child]):
         self.netlist = netlist
         self.children = children
         self.names = Names()
-        self.names.take("index")  # of the loops that clear memories
+        # Ports are called as others call them.
         self.wires = {wire: self.names.take(name) for wire, name in child.ports.items()}
+        self.index = self.names.take("index")
         self.instances = [self._instance_name(cell) for cell in netlist.instances]
         self.memories = {name: self.names.take(name) for name in netlist.module.memories}
         self._name_instance_ports()

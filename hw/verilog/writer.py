@@ -47,6 +47,7 @@ class Writer:
         self.wire_names = naming.wires
         self.instance_names = naming.instances
         self.memory_names = naming.memories
+        self.index = naming.index
         self.expressions = Expressions(netlist, self.names, self.wire_names)
         self.merged = self._merged_processes()
 
@@ -211,15 +212,16 @@ class Writer:
                 lines += self._initial_words(name, memory.width, memory.depth)
         if lines:
             if any(line.startswith("  for (") for line in lines):
-                yield "integer index;"
+                yield f"integer {self.index};"
             yield from ("initial begin", *lines, "end")
 
     def _initial_words(self, name: str, width: int, depth: int) -> Iterator[str]:
         packed = self.netlist.contents.get(name, 0)
         words = [packed >> (address * width) & ((1 << width) - 1) for address in range(depth)]
         if depth > 4 and len(set(words)) == 1:
-            loop = f"for (index = 0; index < {depth}; index = index + 1)"
-            yield f"  {loop} {self.memory_names[name]}[index] = {literal(words[0], width)};"
+            at = self.index
+            loop = f"for ({at} = 0; {at} < {depth}; {at} = {at} + 1)"
+            yield f"  {loop} {self.memory_names[name]}[{at}] = {literal(words[0], width)};"
             return
         for address, word in enumerate(words):
             yield f"  {self.memory_names[name]}[{address}] = {literal(word, width)};"

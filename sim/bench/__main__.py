@@ -3,89 +3,157 @@
 import argparse
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from typing import NamedTuple
 
-from sim.bench import agreement, eie, page, real_layers, targets
+from sim.bench import (
+    agreement,
+    compare,
+    eie,
+    nm,
+    nm_agreement,
+    pages,
+    real_layers,
+    real_nm,
+    targets,
+)
 from spec.errors import UserError, cli
-from spec.files import make_folder, read_file, write_file
+from spec.files import make_folder, write_file
 
 RESULTS = Path("results")
 DOCS = Path("docs")
-PAGE = "nine_layers.md"
-WHAT = {
-    "targets": "how fast the tools are",
-    "eie": "cycles of the paper's nine layers, predicted or simulated",
-    "real": "layers of two real networks, predicted and simulated",
-    "page": "docs page and plot from the results of eie",
-}
+
+
+class Measured(NamedTuple):
+    """What came out: a document, how people read it, and the file under ``results/`` that keeps it.
+
+    A selection is for looking at and has no file: files keep the whole sets.
+    """
+
+    document: dict
+    table: Callable[[dict], str]
+    file: str | None
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """What ``sim.bench`` can measure."""
+
+    help: str
+    measure: Callable[[argparse.Namespace], Measured]
+    add_options: Callable[[argparse.ArgumentParser], None] = lambda parser: None
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     arguments = _parser().parse_args(argv)
-    selects = arguments.layers or arguments.pes is not None or arguments.on != "golden"
-    if selects and arguments.what != "eie":
-        raise UserError("--layers, --pes and --on are options of the benchmark eie")
-    make_folder(RESULTS)
     if arguments.what == "page":
-        write_page()
+        for file in pages.write(RESULTS, DOCS):
+            print(file)
         return
-    # A selection is for looking at; the files keep the whole sets.
-    whole = not arguments.layers and arguments.pes is None
-    bench, measure, file = _choose(arguments, whole)
-    document = measure()
-    text = json.dumps(document, indent=2) + "\n"
-    if whole:
-        write_file(RESULTS / file, text.encode())
-    print(text if arguments.json else bench.table(document))
+    make_folder(RESULTS)
+    measured = BENCHMARKS[arguments.what].measure(arguments)
+    text = json.dumps(measured.document, indent=2) + "\n"
+    if measured.file:
+        write_file(RESULTS / measured.file, text.encode())
+    print(text if arguments.json else measured.table(measured.document))
 
 
-def _choose(
-    arguments: argparse.Namespace, whole: bool
-) -> tuple[ModuleType, Callable[[], dict], str]:
-    """Module, measurement and result file of what was asked for."""
-    if arguments.what == "targets":
-        return targets, targets.run, "targets.json"
-    if arguments.what == "real":
-        return real_layers, real_layers.run, "eie_real.json"
+def _eie(arguments: argparse.Namespace) -> Measured:
     names, pes = arguments.layers, arguments.pes
+    whole = not names and pes is None
     if arguments.on == "verilator":
-        return agreement, lambda: agreement.run(names, pes), "eie_agreement.json"
+        file = "eie_agreement.json" if whole else None
+        return Measured(agreement.run(names, pes), agreement.table, file)
     if whole:
-        return eie, eie.run_all, "eie_layers.json"
-    return eie, lambda: eie.run(names, 64 if pes is None else pes), ""
+        return Measured(eie.run_all(), eie.table, "eie_layers.json")
+    return Measured(eie.run(names, 64 if pes is None else pes), eie.table, None)
 
 
-def write_page() -> None:
-    """Write page and plot of the nine layers into ``docs/``."""
-    file = RESULTS / "eie_layers.json"
-    try:
-        document = json.loads(read_file(file))
-    except ValueError:
-        raise UserError(f"{file} is no JSON; write it with python -m sim.bench eie") from None
-    write_file(DOCS / PAGE, page.page(document).encode())
-    write_file(DOCS / page.PLOT, page.plot(document))
-    print(DOCS / PAGE, DOCS / page.PLOT)
+def _nm(arguments: argparse.Namespace) -> Measured:
+    bench = nm_agreement if arguments.on == "verilator" else nm
+    file = "nm_agreement.json" if bench is nm_agreement else "nm_layers.json"
+    names = arguments.layers
+    return Measured(bench.run(names), bench.table, None if names else file)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m sim.bench", description=__doc__)
+def _compare(arguments: argparse.Namespace) -> Measured:
+    files = (arguments.calibrate, arguments.input, arguments.labels)
+    if arguments.name is None:
+        if any(files):
+            raise UserError("--calibrate, --input and --labels go with a network in a file")
+        return Measured(compare.run(), compare.table, "nm_compare.json")
+    return Measured(compare.run_one(arguments.name, *files), compare.table, None)
+
+
+def _add_layers(parser: argparse.ArgumentParser) -> None:
+    """What the benchmarks of both engines have."""
     add = parser.add_argument
-    add("what", choices=WHAT, help="; ".join(f"{name}: {text}" for name, text in WHAT.items()))
     add(
         "--layers",
         nargs="+",
         default=[],
         metavar="NAME",
-        help="eie: only these; a selection is printed, not written to results/",
+        help="only these; a selection is printed, not written to results/",
     )
+    add("--on", choices=("golden", "verilator"), default="golden", help="what runs them")
+
+
+def _add_eie(parser: argparse.ArgumentParser) -> None:
+    _add_layers(parser)
+    parser.add_argument(
+        "--pes", type=int, help="processing elements (default: 64; with --on verilator, 64 and 256)"
+    )
+
+
+def _add_compare(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
     add(
-        "--pes",
-        type=int,
-        help="eie: processing elements (default: 64; with --on verilator, 64 and 256)",
+        "name",
+        nargs="?",
+        metavar="LAYER|MODEL",
+        help="bert-768x768, Alex-7, any OUTPUTSxINPUTSxTOKENS, a network of ours "
+        f"({', '.join(compare.MODELS)}), or one in a .pt2, .pt or .safetensors file; default is "
+        "the set that the docs page shows",
     )
-    add("--on", choices=("golden", "verilator"), default="golden", help="eie: what runs them")
-    add("--json", action="store_true", help="print the result file's contents")
+    add("--calibrate", metavar="X.npy", help="of a file: sample inputs, to measure ranges on")
+    add("--input", metavar="X.npy", help="of a file: inputs to run (default: those of --calibrate)")
+    add("--labels", metavar="Y.npy", help="of a file: the class of each input, for accuracy")
+
+
+BENCHMARKS = {
+    "targets": Benchmark(
+        "how fast the tools are",
+        lambda arguments: Measured(targets.run(), targets.table, "targets.json"),
+    ),
+    "eie": Benchmark("cycles of the paper's nine layers, predicted or simulated", _eie, _add_eie),
+    "real": Benchmark(
+        "layers of two real networks, predicted and simulated",
+        lambda arguments: Measured(real_layers.run(), real_layers.table, "eie_real.json"),
+    ),
+    "real-nm": Benchmark(
+        "a real transformer on the N:M array: embeddings, cycles, one encoder layer simulated",
+        lambda arguments: Measured(real_nm.run(), real_nm.table, "nm_real.json"),
+    ),
+    "nm": Benchmark(
+        "cycles and storage of 2:4, 1:4 and TVW on the N:M array, predicted or simulated",
+        _nm,
+        _add_layers,
+    ),
+    "compare": Benchmark(
+        "one layer or network in every pattern, on both engines", _compare, _add_compare
+    ),
+}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m sim.bench", description=__doc__)
+    kinds = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
+    for name, benchmark in BENCHMARKS.items():
+        own = kinds.add_parser(name, help=benchmark.help, description=benchmark.help)
+        benchmark.add_options(own)
+        own.add_argument("--json", action="store_true", help="print the result file's contents")
+    kinds.add_parser("page", help="docs pages and plots from the results")
     return parser
 
 

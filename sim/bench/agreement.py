@@ -18,8 +18,8 @@ from sim.tools import versions
 from spec.eie.cycles import count_pass
 from spec.eie.golden import GoldenModel
 from spec.errors import Failure
+from sw.host.compare import first_difference, run_on
 from sw.host.device import Device
-from sw.host.eie.compare import first_difference, run_on
 from sw.host.eie.driver import BusDevice
 from sw.host.eie.golden import GoldenDevice
 

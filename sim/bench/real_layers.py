@@ -17,12 +17,12 @@ from sim.tools import versions
 from spec.errors import Failure
 from sw.compile import compile_network
 from sw.compress.share import kmeans
+from sw.host.compare import first_difference, run_on
 from sw.host.device import Device
-from sw.host.eie.compare import first_difference, run_on
 from sw.host.eie.driver import BusDevice
 from sw.host.eie.golden import GoldenDevice
-from sw.host.eie.report import make_report
 from sw.host.quantities import quantize_input
+from sw.host.report import make_report
 
 STEPS = 40
 """Steps of a sequence that are run; each takes all layers of an LSTM."""

@@ -44,7 +44,8 @@ def _check_layers(program: Program) -> None:
     if program.orders and len(program.orders) != len(program.layers):
         raise UserError(f"{len(program.orders)} orders of outputs for {len(names)} layers")
     for layer, order in zip(program.layers, program.orders, strict=False):
-        if len(order) and not np.array_equal(np.sort(order), np.arange(layer.outputs)):
+        whole = len(order) == layer.outputs
+        if len(order) and not (whole and (np.sort(order) == np.arange(layer.outputs)).all()):
             raise UserError(f"layer {layer.name}: its order names not every output once")
     for before, layer in pairwise(program.layers):
         if layer.inputs != before.results:

@@ -1,19 +1,12 @@
-"""One frozen configuration of the EIE engine, its derived widths, and the presets.
+"""One frozen configuration of the EIE engine, its derived widths, and the presets."""
 
-No component does width arithmetic of its own: it asks the configuration.
-"""
-
-import hashlib
-import json
 import math
-from dataclasses import asdict, dataclass, fields, replace
-from functools import cached_property
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
+from spec.config import IO_DATA_BITS, Config, bits_for, find_preset
 from spec.eie.counters import ARRAY_COUNTERS, PE_COUNTERS
-from spec.errors import UserError
-
-IO_DATA_BITS = 64
-"""Width of a data word on the I/O streams; every memory word fits in one."""
 
 LANES = (1, 2, 4, 8)
 """Images that an array may compute at once."""
@@ -22,13 +15,8 @@ DESCRIPTOR_WORD_BITS = 2
 """Address bits for the words of a descriptor, enough for the largest one of any configuration."""
 
 
-def bits_for(largest: int) -> int:
-    """Bits of an unsigned field that holds 0...``largest`` (at least one bit)."""
-    return max(1, largest.bit_length())
-
-
 @dataclass(frozen=True, kw_only=True)
-class EieConfig:
+class EieConfig(Config):
     """Every parameter of an EIE array. Capacities are per PE.
 
     Attributes
@@ -92,6 +80,9 @@ class EieConfig:
         Width of a performance counter.
     """
 
+    engine = "eie"
+    title = "EIE configuration"
+
     pes: int = 64
     act_bits: int = 16
     weight_bits: int = 16
@@ -119,57 +110,49 @@ class EieConfig:
     scan_ahead: bool = True
     counter_bits: int = 32
 
-    def __post_init__(self) -> None:
-        for name, (low, high) in _RANGES.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-                raise UserError(
-                    f"EIE configuration: {name} = {value!r}, "
-                    f"must be an integer from {low} to {high}"
-                )
-        for name in ("share_pads", "double_buffer", "queue_spare", "scan_ahead"):
-            if not isinstance(getattr(self, name), bool):
-                raise UserError(
-                    f"EIE configuration: {name} = {getattr(self, name)!r}, must be true or false"
-                )
-        self._check_together()
+    ranges: ClassVar[Mapping[str, tuple[int, int]]] = {
+        "pes": (1, 256),
+        "act_bits": (2, 32),
+        "weight_bits": (2, 32),
+        "acc_bits": (4, 60),
+        "multiplier_bits": (1, 32),
+        "shift_bits": (1, 6),
+        "lanes": (1, 8),
+        "clusters": (1, 256),
+        "code_bits": (1, 8),
+        "run_bits": (1, 8),
+        "run_bits_most": (1, 8),
+        "line_bits": (2, IO_DATA_BITS),
+        "rows": (1, 65536),
+        "act_rows": (1, 65536),
+        "lines": (1, 1 << 21),
+        "columns": (2, 1 << 20),
+        "biases": (1, 65536),
+        "layers": (1, 256),
+        "codebooks": (1, 256),
+        "queue_depth": (1, 256),
+        "ahead_depth": (0, 64),
+        "counter_bits": (8, IO_DATA_BITS),
+    }
 
-    def _check_together(self) -> None:
+    def check_together(self) -> None:
         if self.run_bits_most < self.run_bits:
-            raise UserError(
-                f"EIE configuration: run_bits_most = {self.run_bits_most}, "
-                f"must be at least run_bits = {self.run_bits}"
+            self.refuse(
+                f"run_bits_most = {self.run_bits_most}, must be at least run_bits = {self.run_bits}"
             )
         if self.code_bits + self.run_bits_most > self.line_bits:
-            raise UserError(
-                f"EIE configuration: an entry of {self.code_bits} + {self.run_bits_most} bits "
+            self.refuse(
+                f"an entry of {self.code_bits} + {self.run_bits_most} bits "
                 f"does not fit in a line of {self.line_bits} bits"
             )
         if self.lanes not in LANES:
-            raise UserError(
-                f"EIE configuration: lanes = {self.lanes}, "
-                f"must be one of {', '.join(map(str, LANES))}"
-            )
+            self.refuse(f"lanes = {self.lanes}, must be one of {', '.join(map(str, LANES))}")
         if self.clusters.bit_count() != 1 or self.pes % self.clusters:
-            raise UserError(
-                f"EIE configuration: clusters = {self.clusters}, "
-                f"must be a power of two that divides pes = {self.pes}"
-            )
-        if self.acc_bits + self.multiplier_bits > 62:
-            raise UserError(
-                "EIE configuration: acc_bits + multiplier_bits = "
-                f"{self.acc_bits} + {self.multiplier_bits}, "
-                "must be at most 62 so that a requantization product fits in 64 bits"
-            )
-        if self.acc_bits < self.act_bits + self.weight_bits:
-            raise UserError(
-                f"EIE configuration: acc_bits = {self.acc_bits}, must hold one product of "
-                f"{self.act_bits} + {self.weight_bits} bits"
+            self.refuse(
+                f"clusters = {self.clusters}, must be a power of two that divides pes = {self.pes}"
             )
         if self.queue_places < 1:
-            raise UserError(
-                "EIE configuration: a queue of depth 1 with a spare place holds nothing"
-            )
+            self.refuse("a queue of depth 1 with a spare place holds nothing")
 
     # Derived counts
 
@@ -215,10 +198,6 @@ class EieConfig:
     def bank_columns(self) -> int:
         """Words in each of the two pointer banks."""
         return -(-self.columns // 2)
-
-    @property
-    def shift_max(self) -> int:
-        return (1 << self.shift_bits) - 1
 
     # Derived widths
 
@@ -287,51 +266,6 @@ class EieConfig:
             self.layer_bits + DESCRIPTOR_WORD_BITS,
         )
 
-    # Identity
-
-    def to_json(self) -> dict[str, int | bool]:
-        return asdict(self)
-
-    @staticmethod
-    def from_json(values: dict) -> "EieConfig":
-        """Rebuild a configuration; unknown or missing fields raise :class:`UserError`."""
-        known = {field.name for field in fields(EieConfig)}
-        if set(values) != known:
-            odd = sorted(set(values) ^ known)
-            raise UserError(f"EIE configuration: unknown or missing fields {', '.join(odd)}")
-        return EieConfig(**values)
-
-    @cached_property
-    def digest(self) -> str:
-        """Sixteen hex digits that name this configuration; images and bitstreams carry it."""
-        text = json.dumps(["eie", self.to_json()], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-_RANGES = {
-    "pes": (1, 256),
-    "act_bits": (2, 32),
-    "weight_bits": (2, 32),
-    "acc_bits": (4, 60),
-    "multiplier_bits": (1, 32),
-    "shift_bits": (1, 6),
-    "lanes": (1, 8),
-    "clusters": (1, 256),
-    "code_bits": (1, 8),
-    "run_bits": (1, 8),
-    "run_bits_most": (1, 8),
-    "line_bits": (2, IO_DATA_BITS),
-    "rows": (1, 65536),
-    "act_rows": (1, 65536),
-    "lines": (1, 1 << 21),
-    "columns": (2, 1 << 20),
-    "biases": (1, 65536),
-    "layers": (1, 256),
-    "codebooks": (1, 256),
-    "queue_depth": (1, 256),
-    "ahead_depth": (0, 64),
-    "counter_bits": (8, IO_DATA_BITS),
-}
 
 _DEFAULT = EieConfig()
 
@@ -375,15 +309,7 @@ def preset(name: str, /, **changes: int | bool) -> EieConfig:
 
     Another number of PEs leaves as many clusters as divide it, unless these are given, too.
     """
-    if name not in PRESETS:
-        raise UserError(f"preset {name!r} does not exist; there are {', '.join(PRESETS)}")
-    known = {field.name for field in fields(EieConfig)}
-    for field in changes:
-        if field not in known:
-            raise UserError(
-                f"EIE configuration has no field {field!r}; there are {', '.join(sorted(known))}"
-            )
-    given, pes = PRESETS[name], changes.get("pes")
+    given, pes = find_preset(PRESETS, name, changes), changes.get("pes")
     if isinstance(pes, int) and pes > 0:
         changes.setdefault("clusters", math.gcd(given.clusters, pes))
     return replace(given, **changes)

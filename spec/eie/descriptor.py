@@ -1,9 +1,10 @@
 """A pass: what central control reads from its table before it works through one layer or tile."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
-from spec.eie.config import IO_DATA_BITS, EieConfig, bits_for
-from spec.errors import UserError
+from spec.config import bits_for
+from spec.eie.config import EieConfig
+from spec.fields import pack, unpack, words_for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,28 +58,13 @@ class Descriptor:
     swap: bool
 
     def pack(self, config: EieConfig) -> list[int]:
-        """The descriptor as :data:`IO_DATA_BITS`-bit words, first field in the lowest bits."""
-        value, at = 0, 0
-        for name, bits in descriptor_fields(config).items():
-            field = int(getattr(self, name))
-            if not 0 <= field < 1 << bits:
-                raise UserError(f"descriptor: {name} = {field} does not fit in {bits} bits")
-            value |= field << at
-            at += bits
-        mask = (1 << IO_DATA_BITS) - 1
-        return [value >> (IO_DATA_BITS * word) & mask for word in range(descriptor_words(config))]
+        """The descriptor as words of the host's streams."""
+        return pack(descriptor_fields(config), self)
 
     @staticmethod
     def unpack(words: list[int], config: EieConfig) -> "Descriptor":
         """The inverse of :meth:`pack`."""
-        value = sum(int(word) << (IO_DATA_BITS * index) for index, word in enumerate(words))
-        values: dict[str, int | bool] = {}
-        kinds = {field.name: field.type for field in fields(Descriptor)}
-        for name, bits in descriptor_fields(config).items():
-            field = value & ((1 << bits) - 1)
-            values[name] = bool(field) if kinds[name] is bool else field
-            value >>= bits
-        return Descriptor(**values)  # type: ignore[arg-type]
+        return unpack(Descriptor, descriptor_fields(config), words)
 
 
 def descriptor_fields(config: EieConfig) -> dict[str, int]:
@@ -114,4 +100,4 @@ def cluster_columns(config: EieConfig, columns: int, split: int) -> int:
 
 def descriptor_words(config: EieConfig) -> int:
     """I/O words that one descriptor takes (at most four)."""
-    return -(-sum(descriptor_fields(config).values()) // IO_DATA_BITS)
+    return words_for(descriptor_fields(config))

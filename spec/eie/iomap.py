@@ -5,9 +5,12 @@ from enum import IntEnum
 
 import numpy as np
 
-from spec.eie.config import IO_DATA_BITS, EieConfig, bits_for
+from spec import fields
+from spec.config import IO_DATA_BITS, bits_for
+from spec.eie.config import EieConfig
 from spec.eie.counters import ARRAY_COUNTERS, PE_COUNTERS
 from spec.eie.descriptor import descriptor_words
+from spec.errors import ErrorCode
 
 
 class Memory(IntEnum):
@@ -44,20 +47,12 @@ class Memory(IntEnum):
     COUNTERS = 7
 
 
-class Error(IntEnum):
+class Error(ErrorCode):
     """Codes of the ``error`` port.
 
     The first error stays until the next start that is accepted, but an error of the run itself
     replaces ``BUSY``.
     """
-
-    meaning: str
-
-    def __new__(cls, code: int, meaning: str) -> "Error":
-        error = int.__new__(cls, code)
-        error._value_ = code
-        error.meaning = meaning
-        return error
 
     NONE = 0, "no error"
     NO_IMAGE = 1, "a start before passes that the table holds were named"
@@ -118,10 +113,7 @@ def pack_reads(
     config: EieConfig, memory: int, pe: np.ndarray | int, address: np.ndarray | int
 ) -> np.ndarray:
     """Read requests as uint64, one each; ``pe`` and ``address`` broadcast against each other."""
-    pe, address = np.broadcast_arrays(np.asarray(pe, np.uint64), np.asarray(address, np.uint64))
-    widths = read_fields(config)
-    high = np.uint64(memory) | pe << np.uint64(widths["memory"])
-    return (address | high << np.uint64(widths["address"])).ravel()
+    return fields.pack_reads(read_fields(config), address=address, memory=memory, pe=pe)
 
 
 def pack_writes(
@@ -132,7 +124,5 @@ def pack_writes(
     data: np.ndarray | int,
 ) -> np.ndarray:
     """Write requests as uint64 of shape (n, 2): data, then the rest; the arguments broadcast."""
-    pe, address, data = np.broadcast_arrays(
-        np.asarray(pe), np.asarray(address), np.asarray(data).astype(np.uint64)
-    )
-    return np.stack([data.ravel(), pack_reads(config, memory, pe, address)], axis=1)
+    widths = read_fields(config)
+    return fields.pack_writes(widths, data, address=address, memory=memory, pe=pe)

@@ -1,34 +1,25 @@
 """One frozen configuration of the N:M engine, its modes, its derived widths, and the presets.
 
-No component does width arithmetic of its own: it asks the configuration.
-
 Words: a *strip* is ``rows`` outputs that are computed together, a *tile* is ``columns`` batch
 columns (tokens), a *step* is what the array takes in one cycle, a *line* is the activations of
 ``line_inputs`` neighbouring inputs of a tile. A *block* is the tiles that one bank of the
 activation buffer holds.
 """
 
-import hashlib
-import json
 import re
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import ClassVar
 
+from spec.config import IO_DATA_BITS, Config, bits_for, find_preset
 from spec.errors import UserError
-
-IO_DATA_BITS = 64
-"""Width of a word of descriptor, parameters and counters."""
 
 HEADER_BITS = 16
 """Low bits of a strip's header, which hold its steps."""
 
 BANKS = 2
 """Banks of every buffer: one is computed from while the other is loaded."""
-
-
-def bits_for(largest: int) -> int:
-    """Bits of an unsigned field that holds 0...``largest`` (at least one bit)."""
-    return max(1, largest.bit_length())
 
 
 def slot_for(bits: int) -> int:
@@ -54,7 +45,7 @@ class Mode:
     @staticmethod
     def parse(text: str) -> "Mode":
         """A mode from ``"2:4"`` or ``"dense"``."""
-        found = re.fullmatch(r"([0-9]+):([0-9]+)", "1:1" if text == "dense" else text)
+        found = re.fullmatch(r"([0-9]{1,3}):([0-9]{1,3})", "1:1" if text == "dense" else text)
         if not found:
             raise UserError(f"pattern {text!r} must be N:M, such as 2:4, or dense")
         return Mode(int(found[1]), int(found[2]))
@@ -63,8 +54,11 @@ class Mode:
 DENSE = Mode(1, 1)
 
 
+_POWERS = ("rows", "columns", "n", "m", "groups", "load_bits")
+
+
 @dataclass(frozen=True, kw_only=True)
-class NmConfig:
+class NmConfig(Config):
     """Every parameter of an N:M array. Numbers of units and of things beside each other are powers
     of two.
 
@@ -96,6 +90,9 @@ class NmConfig:
         Width of a performance counter.
     """
 
+    engine = "nm"
+    title = "N:M configuration"
+
     rows: int = 16
     columns: int = 8
     n: int = 2
@@ -112,42 +109,35 @@ class NmConfig:
     load_bits: int = 256
     counter_bits: int = 32
 
-    def __post_init__(self) -> None:
-        for name, (low, high) in _RANGES.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-                raise UserError(
-                    f"N:M configuration: {name} = {value!r}, "
-                    f"must be an integer from {low} to {high}"
-                )
+    ranges: ClassVar[Mapping[str, tuple[int, int]]] = {
+        "rows": (1, 256),
+        "columns": (1, 256),
+        "n": (1, 16),
+        "m": (1, 16),
+        "groups": (1, 16),
+        "weight_bits": (2, 8),
+        "act_bits": (2, 16),
+        "acc_bits": (4, 48),
+        "multiplier_bits": (1, 32),
+        "shift_bits": (1, 6),
+        "weight_steps": (1, (1 << HEADER_BITS) - 1),
+        "act_lines": (1, 1 << 16),
+        "gather_lines": (0, 1 << 16),
+        "load_bits": (64, 512),
+        "counter_bits": (8, IO_DATA_BITS),
+    }
+
+    def check_together(self) -> None:
         for name in _POWERS:
             if getattr(self, name).bit_count() != 1:
-                raise UserError(
-                    f"N:M configuration: {name} = {getattr(self, name)}, must be a power of two"
-                )
-        self._check_together()
-
-    def _check_together(self) -> None:
+                self.refuse(f"{name} = {getattr(self, name)}, must be a power of two")
         if self.n > self.m:
-            raise UserError(
-                f"N:M configuration: n = {self.n} of m = {self.m}, n must not be above m"
-            )
-        if self.acc_bits + self.multiplier_bits > 62:
-            raise UserError(
-                "N:M configuration: acc_bits + multiplier_bits = "
-                f"{self.acc_bits} + {self.multiplier_bits}, "
-                "must be at most 62 so that a requantization product fits in 64 bits"
-            )
+            self.refuse(f"n = {self.n} of m = {self.m}, n must not be above m")
         row_bits = self.acc_bits + self.multiplier_bits + self.shift_bits
         if row_bits > IO_DATA_BITS:
-            raise UserError(
-                f"N:M configuration: acc_bits + multiplier_bits + shift_bits = {row_bits}, "
+            self.refuse(
+                f"acc_bits + multiplier_bits + shift_bits = {row_bits}, "
                 f"the parameters of a row must fit in {IO_DATA_BITS} bits"
-            )
-        if self.acc_bits < self.act_bits + self.weight_bits:
-            raise UserError(
-                f"N:M configuration: acc_bits = {self.acc_bits}, must hold one product of "
-                f"{self.act_bits} + {self.weight_bits} bits"
             )
 
     # Modes
@@ -215,10 +205,6 @@ class NmConfig:
         the sparsest mode takes, and no less than a word of the load stream."""
         return max(self.multipliers * self.m, self.load_bits // self.lane_bits)
 
-    @property
-    def shift_max(self) -> int:
-        return (1 << self.shift_bits) - 1
-
     # Derived widths
 
     @property
@@ -262,46 +248,11 @@ class NmConfig:
         """64-bit parts of a word of the load stream, as the image holds it."""
         return self.load_bits // 64
 
-    # Identity
+    @property
+    def result_limbs(self) -> int:
+        """64-bit parts of a word of the result stream."""
+        return -(-self.lane_bits // 64)
 
-    def to_json(self) -> dict[str, int]:
-        return asdict(self)
-
-    @staticmethod
-    def from_json(values: dict) -> "NmConfig":
-        """Rebuild a configuration; unknown or missing fields raise :class:`UserError`."""
-        known = {field.name for field in fields(NmConfig)}
-        if set(values) != known:
-            odd = sorted(set(values) ^ known)
-            raise UserError(f"N:M configuration: unknown or missing fields {', '.join(odd)}")
-        return NmConfig(**values)
-
-    @cached_property
-    def digest(self) -> str:
-        """Sixteen hex digits that name this configuration; images and bitstreams carry it."""
-        text = json.dumps(["nm", self.to_json()], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-_RANGES = {
-    "rows": (1, 256),
-    "columns": (1, 256),
-    "n": (1, 16),
-    "m": (1, 16),
-    "groups": (1, 16),
-    "weight_bits": (2, 8),
-    "act_bits": (2, 16),
-    "acc_bits": (4, 48),
-    "multiplier_bits": (1, 32),
-    "shift_bits": (1, 6),
-    "weight_steps": (1, (1 << HEADER_BITS) - 1),
-    "act_lines": (1, 1 << 16),
-    "gather_lines": (0, 1 << 16),
-    "load_bits": (64, 512),
-    "counter_bits": (8, IO_DATA_BITS),
-}
-
-_POWERS = ("rows", "columns", "n", "m", "groups", "load_bits")
 
 _DEFAULT = NmConfig()
 
@@ -327,12 +278,4 @@ PRESETS: dict[str, NmConfig] = {
 
 def preset(name: str, /, **changes: int) -> NmConfig:
     """The preset ``name`` with some fields changed; unknown names raise :class:`UserError`."""
-    if name not in PRESETS:
-        raise UserError(f"preset {name!r} does not exist; there are {', '.join(PRESETS)}")
-    known = {field.name for field in fields(NmConfig)}
-    for field in changes:
-        if field not in known:
-            raise UserError(
-                f"N:M configuration has no field {field!r}; there are {', '.join(sorted(known))}"
-            )
-    return replace(PRESETS[name], **changes)
+    return replace(find_preset(PRESETS, name, changes), **changes)

@@ -45,3 +45,7 @@ CAUSES = ("control", "busy", "weight_wait", "act_wait", "drain_wait", "tail")
 
 LOST = ("weight_wait", "act_wait", "drain_wait", "tail", "control")
 """Causes of lost multiplier slots, in the order of reports. Padding comes on top."""
+
+OF_PACE = ("cycles", "weight_wait", "act_wait", "drain_wait", "tail")
+"""Those that grow when the load stream pauses or results are not taken at once. The others depend
+on sizes alone."""

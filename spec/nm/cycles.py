@@ -52,6 +52,11 @@ t + 13 result        row 0 is offered
 t + 8 + rows for the strip's last step at t), the strip's bank is free, parameters included, and so
 is the block's bank behind its last strip. The loader's next word may go there in the cycle after.
 
+**Parts.** A strip of several parts is computed part by part, each from a bank of its own, on the
+one tile of its block. Only the last part hands over; the accumulators keep their sums until then.
+So the last step of the others does not wait, and their bank is free as soon as that step's weights
+are read: the loader's next word may go there from cycle t + 3 on.
+
 **End.** The run ends with the cycle in which the last result is taken.
 """
 
@@ -74,6 +79,10 @@ ACCUMULATE_CYCLES = 8
 
 REQUANTIZE_CYCLES = 3
 """Registers of :class:`hw.requantize.Requantize`."""
+
+PART_CYCLES = 3
+"""Cycles from the issue of the last step of a part that others follow until the loader may use its
+bank."""
 
 RESULT_CYCLES = ACCUMULATE_CYCLES + 1 + REQUANTIZE_CYCLES + 1
 """Cycles from the issue of a tile's last step until its first row is offered."""
@@ -114,7 +123,7 @@ def count_run(
     Parameters
     ----------
     steps : integers, shape (strips,)
-        Of each strip.
+        Of each strip, or of each part.
     """
     run = _Run(config, descriptor, [int(one) for one in steps])
     counts = run.follow()
@@ -184,13 +193,19 @@ class _Run:
     def _compute(self, load: StripLoad, loaded: int) -> None:
         """All tiles of a strip."""
         steps, waits = self.steps[load.strip], self.waits
+        hands_over = (load.strip + 1) % self.descriptor.parts == 0
         for tile in range(self.descriptor.tiles_of(load.block)):
             has_weights = max(self.last + 1, loaded)
             first = max(has_weights, self.ready[load.block][tile])
-            last = max(first + steps - 1, self.may_drain)
+            last = first + steps - 1
+            if hands_over:
+                last = max(last, self.may_drain)
             waits["weight_wait"] += has_weights - self.last - 1
             waits["act_wait"] += first - has_weights
             waits["drain_wait"] += last - first - steps + 1
             waits["busy"] += steps
-            self.last, self.may_drain = last, last + self.config.rows
-        self.released.append(self.last + release_cycles(self.config))
+            self.last = last
+            if hands_over:
+                self.may_drain = last + self.config.rows
+        release = release_cycles(self.config) if hands_over else PART_CYCLES
+        self.released.append(self.last + release)

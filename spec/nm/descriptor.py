@@ -1,9 +1,11 @@
 """A run: what control looks at before it works through one layer, for one number of tokens."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
+from spec.config import bits_for
 from spec.errors import UserError
-from spec.nm.config import IO_DATA_BITS, NmConfig, bits_for
+from spec.fields import pack, unpack, words_for
+from spec.nm.config import NmConfig
 
 COUNT_BITS = 16
 """Width of the counts of strips and tiles."""
@@ -22,7 +24,7 @@ class Descriptor:
     relu : bool
         Clip negative results.
     strips : int
-        ``ceil(outputs / rows)``.
+        ``ceil(outputs / rows)``, times ``parts``: each part is loaded as a strip of its own.
     input_lines : int
         Lines of a tile, ``ceil(inputs / line_inputs)``.
     tiles : int
@@ -31,6 +33,9 @@ class Descriptor:
         Tiles that are in a bank at once; the last block has what is left.
     ahead_lines : int
         Lines of the next block that are loaded behind every strip but a block's first.
+    parts : int
+        Parts of a strip: 1, or more where a bank does not hold all of its steps. Then a block is
+        one tile, whose accumulators keep their sums from part to part.
     """
 
     mode: int
@@ -41,6 +46,7 @@ class Descriptor:
     tiles: int
     block_tiles: int
     ahead_lines: int
+    parts: int = 1
 
     @property
     def blocks(self) -> int:
@@ -51,28 +57,13 @@ class Descriptor:
         return min(self.block_tiles, self.tiles - block * self.block_tiles)
 
     def pack(self, config: NmConfig) -> list[int]:
-        """The descriptor as :data:`IO_DATA_BITS`-bit words, first field in the lowest bits."""
-        value, at = 0, 0
-        for name, bits in descriptor_fields(config).items():
-            field = int(getattr(self, name))
-            if not 0 <= field < 1 << bits:
-                raise UserError(f"descriptor: {name} = {field} does not fit in {bits} bits")
-            value |= field << at
-            at += bits
-        mask = (1 << IO_DATA_BITS) - 1
-        return [value >> (IO_DATA_BITS * word) & mask for word in range(descriptor_words(config))]
+        """The descriptor as words of the host's streams."""
+        return pack(descriptor_fields(config), self)
 
     @staticmethod
     def unpack(words: list[int], config: NmConfig) -> "Descriptor":
         """The inverse of :meth:`pack`."""
-        value = sum(int(word) << (IO_DATA_BITS * index) for index, word in enumerate(words))
-        values: dict[str, int | bool] = {}
-        kinds = {field.name: field.type for field in fields(Descriptor)}
-        for name, bits in descriptor_fields(config).items():
-            field = value & ((1 << bits) - 1)
-            values[name] = bool(field) if kinds[name] is bool else field
-            value >>= bits
-        return Descriptor(**values)  # type: ignore[arg-type]
+        return unpack(Descriptor, descriptor_fields(config), words)
 
 
 def descriptor_fields(config: NmConfig) -> dict[str, int]:
@@ -87,12 +78,18 @@ def descriptor_fields(config: NmConfig) -> dict[str, int]:
         "tiles": COUNT_BITS,
         "block_tiles": bits_for(config.act_lines),
         "ahead_lines": bits_for(config.act_lines),
+        "parts": bits_for(config.act_lines),
     }
 
 
 def descriptor_words(config: NmConfig) -> int:
     """I/O words that a descriptor takes (at most two)."""
-    return -(-sum(descriptor_fields(config).values()) // IO_DATA_BITS)
+    return words_for(descriptor_fields(config))
+
+
+def most_tokens(config: NmConfig) -> int:
+    """Tokens that a run can count."""
+    return ((1 << COUNT_BITS) - 1) * config.columns
 
 
 def plan(
@@ -104,6 +101,7 @@ def plan(
     outputs: int,
     inputs: int,
     tokens: int,
+    parts: int = 1,
 ) -> Descriptor:
     """The descriptor of a layer for some tokens: as few blocks as there is room for, of equal size,
     each loaded evenly behind the strips of the one before.
@@ -114,20 +112,19 @@ def plan(
         A size that the array cannot take, even with one tile in a block.
     """
     lines = -(-inputs // config.line_inputs)
-    strips, tiles = -(-outputs // config.rows), -(-tokens // config.columns)
+    strips, tiles = -(-outputs // config.rows) * parts, -(-tokens // config.columns)
     if lines > config.act_lines:
         raise UserError(
             f"{inputs} inputs are {lines} lines, the activation buffer holds {config.act_lines}: "
             f"at most {config.act_lines * config.line_inputs} inputs, or more act_lines"
         )
-    for name, value, side in (
-        ("outputs", outputs, config.rows),
-        ("tokens", tokens, config.columns),
+    for name, value, most in (
+        ("outputs", outputs, ((1 << COUNT_BITS) - 1) // parts * config.rows),
+        ("tokens", tokens, most_tokens(config)),
     ):
-        most = ((1 << COUNT_BITS) - 1) * side
         if not 1 <= value <= most:
             raise UserError(f"{value} {name}, must be 1 to {most}")
-    blocks = -(-tiles // (config.act_lines // lines))
+    blocks = -(-tiles // (config.act_lines // lines)) if parts == 1 else tiles
     block_tiles = -(-tiles // blocks)
     behind = max(1, strips - 1)
     ahead = -(-block_tiles * lines // behind) if tiles > block_tiles else 0
@@ -140,4 +137,5 @@ def plan(
         tiles=tiles,
         block_tiles=block_tiles,
         ahead_lines=ahead,
+        parts=parts,
     )

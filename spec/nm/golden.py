@@ -12,18 +12,33 @@ import numpy as np
 from spec.errors import UserError
 from spec.nm.config import Mode, NmConfig
 from spec.nm.cycles import RunCounts, count_run
+from spec.nm.descriptor import most_tokens
 from spec.nm.program import Program
 from spec.nm.strips import Strip
 from spec.nm.tiles import restore
 from spec.numbers import requantize, signed_bounds
 
 
-def input_of(config: NmConfig, mode: Mode, strip: Strip, *, gather: bool) -> np.ndarray:
-    """Which input every weight of a strip meets; int64, shape (steps, rows, multipliers)."""
+def input_of(
+    config: NmConfig, mode: Mode, strip: Strip, *, gather: bool, begin: int = 0
+) -> np.ndarray:
+    """Which input every weight of a strip meets; int64, shape (steps, rows, multipliers).
+
+    ``begin`` is the number of its first step where the strip is a part that follows others; offsets
+    count from each part's own first line.
+    """
     first = np.arange(strip.steps)[:, None, None] * config.step_inputs(mode)
     group = np.arange(config.multipliers) // mode.n * mode.m
     position = first + group + strip.places
-    return restore(config, strip.offsets)[position] if gather else position
+    if gather:
+        return restore(config, strip.offsets)[position]
+    return position + begin * config.step_inputs(mode)
+
+
+def first_steps(steps: np.ndarray, parts: int) -> np.ndarray:
+    """Number of each part's first step within its strip."""
+    together = steps.reshape(-1, parts)
+    return (np.cumsum(together, axis=1) - together).ravel()
 
 
 class Decoded:
@@ -39,9 +54,11 @@ class Decoded:
     def __init__(self, program: Program, number: int) -> None:
         layer, config = program.layers[number], program.config
         mode, strips = layer.pattern, program.strips(number)
-        self.dense = np.zeros((len(strips) * config.rows, layer.inputs), np.int64)
-        for index, strip in enumerate(strips):
-            inputs = input_of(config, mode, strip, gather=layer.gather)
+        self.dense = np.zeros((len(strips) // layer.parts * config.rows, layer.inputs), np.int64)
+        begins = first_steps(program.steps(number), layer.parts).tolist()
+        for part, (strip, begin) in enumerate(zip(strips, begins, strict=True)):
+            index = part // layer.parts
+            inputs = input_of(config, mode, strip, gather=layer.gather, begin=begin)
             used = strip.values != 0
             outside = used & (inputs >= layer.inputs)
             if outside.any():
@@ -52,14 +69,15 @@ class Decoded:
             rows = np.arange(config.rows)[None, :, None] + index * config.rows
             rows = np.broadcast_to(rows, used.shape)
             np.add.at(self.dense, (rows[used], inputs[used]), strip.values[used])
-        self.bias = np.concatenate([strip.bias for strip in strips])
-        self.multiplier = np.concatenate([strip.multiplier for strip in strips])
-        self.shift = np.concatenate([strip.shift for strip in strips])
+        last = strips[layer.parts - 1 :: layer.parts]
+        self.bias = np.concatenate([strip.bias for strip in last])
+        self.multiplier = np.concatenate([strip.multiplier for strip in last])
+        self.shift = np.concatenate([strip.shift for strip in last])
 
     def multiply(self, acts: np.ndarray) -> np.ndarray:
         """Exact sums; acts (tokens, inputs) to int64 (tokens, padded outputs)."""
-        # As floats, for which a product of matrices is fast: every sum of at most 2**22 products
-        # of 24 bits stays far below 2**53.
+        # As floats, for which a product of matrices is fast: a sum of at most 2**28 products
+        # of 8 by 16 bits is an integer below 2**53.
         return (acts.astype(float) @ self.dense.T.astype(float)).astype(np.int64)
 
 
@@ -88,8 +106,9 @@ class GoldenModel:
             In the network's order.
         counts : RunCounts
         """
-        program, layer, decoded = self.program, self.program.layers[number], self.decoded[number]
+        program = self.program
         acts = check_acts(program, number, acts)
+        layer, decoded = program.layers[number], self.decoded[number]
         sums = decoded.multiply(acts)
         low, high = signed_bounds(self.config.acc_bits)
         if sums.min() < low or sums.max() > high:
@@ -128,27 +147,52 @@ class GoldenModel:
         outputs : int64, shape (images, values of a result)
         counts : list of RunCounts, one per layer
         """
-        acts, counts = check_batch(self.program, batch), []
-        for number, layer in enumerate(self.program.layers):
-            results, count = self.run_layer(number, layer.tokens_of(acts))
-            acts = layer.images_of(results)
-            counts.append(count)
+        batch = check_batch(self.program, batch)
+        outputs, counts = run_chain(self.program, batch, self.run_layer)
         tick(len(batch))
-        return acts, counts
+        return outputs, counts
+
+
+RunLayer = Callable[[int, np.ndarray], tuple[np.ndarray, RunCounts]]
+"""A run of the array: number of a layer, its activations; outputs and counters."""
+
+
+def run_chain(
+    program: Program, batch: np.ndarray, run_layer: RunLayer
+) -> tuple[np.ndarray, list[RunCounts]]:
+    """What the host does around the runs of a chain: tokens of images, and images of results."""
+    counts = []
+    for number, layer in enumerate(program.layers):
+        results, count = run_layer(number, layer.tokens_of(batch))
+        batch = layer.images_of(results)
+        counts.append(count)
+    return batch, counts
 
 
 def check_batch(program: Program, batch: np.ndarray) -> np.ndarray:
     """A batch for a chain as int64, or a :class:`UserError` that says what it must be."""
     if not program.chained:
         raise UserError("the image's layers are no chain: run them one by one")
-    return _check(program, batch, "images", program.inputs)
+    batch = _check(program, batch, "images", program.inputs)
+    widest = max(program.layers, key=lambda layer: layer.tokens)
+    most = most_tokens(program.config) // widest.tokens
+    if len(batch) > most:
+        raise UserError(
+            f"{len(batch)} images at once, must be at most {most}: layer {widest.name} has "
+            f"{widest.tokens} tokens in each"
+        )
+    return batch
 
 
 def check_acts(program: Program, number: int, acts: np.ndarray) -> np.ndarray:
     """Activations of a layer as int64, or a :class:`UserError` that says what they must be."""
+    if number not in range(len(program.layers)):
+        raise UserError(f"layer {number!r}: the image has layers 0...{len(program.layers) - 1}")
     layer = program.layers[number]
     try:
-        return _check(program, acts, "tokens", layer.inputs)
+        acts = _check(program, acts, "tokens", layer.inputs)
+        program.descriptor(number, len(acts))  # refuses more tokens than a run counts
+        return acts
     except UserError as error:
         raise UserError(f"layer {layer.name}: {error}") from None
 

@@ -10,7 +10,10 @@ from enum import IntEnum
 
 import numpy as np
 
-from spec.nm.config import IO_DATA_BITS, NmConfig, bits_for
+from spec import fields
+from spec.config import IO_DATA_BITS, bits_for
+from spec.errors import ErrorCode
+from spec.nm.config import NmConfig
 from spec.nm.counters import COUNTERS
 from spec.nm.descriptor import descriptor_words
 
@@ -28,7 +31,7 @@ class Memory(IntEnum):
     COUNTERS = 1
 
 
-class Error(IntEnum):
+class Error(ErrorCode):
     """Codes of the ``error`` port.
 
     The first error stays until the next start that is accepted, but an error of the run itself
@@ -37,18 +40,11 @@ class Error(IntEnum):
     failed are the host's to take back.
     """
 
-    meaning: str
-
-    def __new__(cls, code: int, meaning: str) -> "Error":
-        error = int.__new__(cls, code)
-        error._value_ = code
-        error.meaning = meaning
-        return error
-
     NONE = 0, "no error"
     DESCRIPTOR = (
         1,
-        "a start with a mode or gather stage that the array has not, or with a count of zero",
+        "a start with a mode or gather stage that the array has not, with a count of zero, or with "
+        "parts in blocks of several tiles",
     )
     BUSY = 2, "a start while a run goes on, which is not disturbed"
     STRIP = 3, "a strip without steps, or with more than the weight buffer holds"
@@ -75,13 +71,11 @@ def write_fields(config: NmConfig) -> dict[str, int]:
 
 def pack_reads(config: NmConfig, memory: int, address: np.ndarray | int) -> np.ndarray:
     """Read requests as uint64, one each."""
-    high = np.uint64(memory) << np.uint64(address_bits(config))
-    return (np.asarray(address, np.uint64) | high).ravel()
+    return fields.pack_reads(read_fields(config), address=address, memory=memory)
 
 
 def pack_writes(
     config: NmConfig, memory: int, address: np.ndarray | int, data: np.ndarray | int
 ) -> np.ndarray:
     """Write requests as uint64 of shape (n, 2): data, then the rest; the arguments broadcast."""
-    address, data = np.broadcast_arrays(np.asarray(address), np.asarray(data).astype(np.uint64))
-    return np.stack([data.ravel(), pack_reads(config, memory, address)], axis=1)
+    return fields.pack_writes(read_fields(config), data, address=address, memory=memory)

@@ -6,7 +6,9 @@ import numpy as np
 
 from spec.errors import UserError
 from spec.nm.config import Mode, NmConfig
+from spec.nm.descriptor import plan
 from spec.nm.groups import encode
+from spec.nm.parts import Block, count_parts, cut
 from spec.nm.program import Layer, Weights
 from spec.nm.strips import Strip, pack_strip
 from spec.nm.tiles import Kept, keep, kept_by
@@ -64,58 +66,36 @@ def pack_layer(
         Names the layer, and what of it the array cannot take: a pattern that it has not, a row and
         group that break the pattern, a weight of a dropped input, too many inputs.
     """
+    outputs, inputs = matrix.dense.shape
+    order = np.zeros(0, np.int64) if order is None else np.asarray(order, np.int64)
+    names = order if len(order) else np.arange(outputs)
     try:
-        config.mode_number(mode)
-        outputs = len(matrix.dense)
-        order = np.zeros(0, np.int64) if order is None else np.asarray(order, np.int64)
-        names = order if len(order) else np.arange(outputs)
-        strips = -(-outputs // config.rows)
-        padded = _pad(config, matrix.dense[names])
+        number = config.mode_number(mode)
         if gather and kept is None:
             kept = kept_by(config, matrix.dense[names])
-        if kept is None:
-            blocks = _plain(config, mode, padded, names)
-            slots = outputs * -(-padded.shape[1] // mode.m) * mode.n
-        else:
-            _check_kept(config, padded, kept, names)
-            places = [keep(config, one) for one in kept]
-            blocks = [_gathered(config, mode, padded, names, s, places[s]) for s in range(strips)]
-            slots = sum(
-                -(-one.count * mode.n // mode.m) * min(config.rows, outputs - s * config.rows)
-                for s, one in enumerate(places)
-            )
-        parameters = [
-            _pad(config, np.asarray(one, np.int64)[names][:, None])[:, 0]
-            for one in (matrix.bias, matrix.multiplier, matrix.shift)
-        ]
-        words = []
-        for number, (values, found, offsets) in enumerate(blocks):
-            if len(values) > config.weight_steps:
-                raise UserError(
-                    f"{matrix.dense.shape[1]} inputs take {len(values)} steps of {mode}, the "
-                    f"weight buffer holds {config.weight_steps}: use a sparser pattern, or build "
-                    "it with more weight_steps"
-                )
-            span = slice(number * config.rows, (number + 1) * config.rows)
-            bias, multiplier, shift = (one[span] for one in parameters)
-            strip = Strip(bias, multiplier, shift, values, found, offsets)
-            words.append(pack_strip(config, mode, kept is not None, strip))
+        gathered = kept is not None
+        blocks, slots = _blocks(config, mode, matrix.dense, names, kept)
+        parts = count_parts(config, mode, gathered, max(block.steps for block in blocks))
+        sizes = {"outputs": outputs, "inputs": inputs, "tokens": 1, "parts": parts}
+        plan(config, mode=number, gather=gathered, relu=relu, **sizes)  # refuses too many inputs
+        strips = _pack_strips(config, mode, blocks, parts, _parameters(config, matrix, names))
     except UserError as error:
         raise UserError(f"layer {name}: {error}") from None
     layer = Layer(
         name=name,
-        inputs=matrix.dense.shape[1],
+        inputs=inputs,
         outputs=outputs,
         mode=str(mode),
-        gather=kept is not None,
+        gather=gathered,
         relu=relu,
         weights=int(np.count_nonzero(matrix.dense)),
-        slots=int(slots),
+        slots=slots,
+        parts=parts,
         unfold=unfold,
         pool=pool,
     )
     weights = Weights(
-        strips=np.concatenate(words),
+        strips=strips,
         scales=_scales(scales, outputs),
         input_scales=_scales(input_scales, layer.features),
         output_scales=_scales(output_scales, outputs),
@@ -128,8 +108,47 @@ def _scales(given: np.ndarray | None, count: int) -> np.ndarray:
     return np.ones(count) if given is None else np.asarray(given, np.float64)
 
 
-Block = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""Values, places and offsets of a strip."""
+def _blocks(
+    config: NmConfig, mode: Mode, dense: np.ndarray, names: np.ndarray, kept: np.ndarray | None
+) -> tuple[list[Block], int]:
+    """The weights of each strip; and how many the pattern keeps in all."""
+    padded = _pad(config, dense[names])
+    if kept is None:
+        return _plain(config, mode, padded, names), len(dense) * _slots(mode, dense.shape[1])
+    _check_kept(config, padded, kept, names)
+    blocks, slots = [], 0
+    for number, one in enumerate(kept):
+        places = keep(config, one)
+        blocks.append(_gathered(config, mode, padded, names, number, places))
+        rows = min(config.rows, len(dense) - number * config.rows)
+        slots += rows * places.slots(mode)
+    return blocks, slots
+
+
+def _slots(mode: Mode, inputs: int) -> int:
+    """Weights that a row keeps of so many inputs."""
+    groups, rest = divmod(inputs, mode.m)
+    return groups * mode.n + min(mode.n, rest)
+
+
+def _parameters(config: NmConfig, matrix: Matrix, names: np.ndarray) -> list[np.ndarray]:
+    """Bias, multiplier and shift of every row, each of shape (strips, rows)."""
+    return [
+        _pad(config, np.asarray(one)[names][:, None]).reshape(-1, config.rows)
+        for one in (matrix.bias, matrix.multiplier, matrix.shift)
+    ]
+
+
+def _pack_strips(
+    config: NmConfig, mode: Mode, blocks: list[Block], parts: int, parameters: list[np.ndarray]
+) -> np.ndarray:
+    """The words of all strips, part by part."""
+    words = []
+    for block, bias, multiplier, shift in zip(blocks, *parameters, strict=True):
+        for part in cut(config, mode, block, parts):
+            strip = Strip(bias, multiplier, shift, part.values, part.places, part.offsets)
+            words.append(pack_strip(config, mode, len(part.offsets) > 0, strip))
+    return np.concatenate(words)
 
 
 def _pad(config: NmConfig, rows: np.ndarray) -> np.ndarray:
@@ -139,8 +158,9 @@ def _pad(config: NmConfig, rows: np.ndarray) -> np.ndarray:
 
 def _plain(config: NmConfig, mode: Mode, padded: np.ndarray, names: np.ndarray) -> list[Block]:
     """Strips that keep every input."""
+    none = np.zeros((0, config.line_inputs), np.int64)
     return [
-        (*_steps(config, mode, padded[first : first + config.rows], names[first:]), _no_offsets())
+        Block(*_steps(config, mode, padded[first : first + config.rows], names[first:]), none)
         for first in range(0, len(padded), config.rows)
     ]
 
@@ -154,7 +174,7 @@ def _gathered(
     steps = kept.steps(config, mode)
     rows = rows[:, : steps * config.step_inputs(mode)]
     lines = -(-steps // config.phases(mode))
-    return (*_steps(config, mode, rows, names[first:]), kept.offsets(config)[:lines])
+    return Block(*_steps(config, mode, rows, names[first:]), kept.offsets(config)[:lines])
 
 
 def _steps(
@@ -167,10 +187,6 @@ def _steps(
     shape = (config.rows, whole.shape[1] // inputs, config.multipliers)
     values, places = (one.reshape(shape).swapaxes(0, 1) for one in (groups.values, groups.places))
     return values, places
-
-
-def _no_offsets() -> np.ndarray:
-    return np.zeros((0, 1), np.int64)
 
 
 def _check_kept(config: NmConfig, padded: np.ndarray, kept: np.ndarray, names: np.ndarray) -> None:

@@ -4,7 +4,8 @@ A layer is a product ``Y = W X`` of weights (outputs, inputs) with any number of
 the array computes one layer. The host makes the descriptor for its number of tokens
 (:func:`spec.nm.descriptor.plan`) and the load stream (:mod:`spec.nm.stream`): strips come from the
 image, activations from the layer before. A convolution says how images become tokens
-(:mod:`spec.nm.unfold`); one with channel groups is gathered, each strip keeps its groups' inputs.
+(:mod:`spec.nm.unfold`); one with channel groups may be gathered, where each strip keeps the inputs
+of its groups.
 
 An image file holds these tensors::
 
@@ -52,9 +53,11 @@ class Layer:
         Strips drop inputs.
     weights : int
         Weights that are not zero.
+    parts : int
+        Parts of each strip: more than one where a bank does not hold all of its steps.
     slots : int
-        Weights that the pattern keeps, zeros among them included: ``n / m`` of the inputs that are
-        kept, summed over the outputs. What the array computes beyond is padding.
+        Weights that the pattern keeps, zeros among them included: ``n`` of every group, or as many
+        as it has inputs, summed over the outputs. What the array computes beyond is padding.
     unfold : Unfold or None
         A convolution's windows.
     pool : MaxPool or None
@@ -69,6 +72,7 @@ class Layer:
     relu: bool
     weights: int
     slots: int
+    parts: int = 1
     unfold: Unfold | None = None
     pool: MaxPool | None = None
 
@@ -91,6 +95,11 @@ class Layer:
         """Values of each output in an image (or token) of its output."""
         last = self.pool or self.unfold
         return last.tokens if last else 1
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that the array computes for one image (or token) of its input."""
+        return self.unfold.tokens if self.unfold else 1
 
     @property
     def features(self) -> int:
@@ -199,25 +208,25 @@ class Program:
 
     @cached_property
     def spans(self) -> tuple[list[slice], ...]:
-        """Where each strip of each layer lies in its words."""
+        """Where each strip of each layer lies in its words, part by part."""
         return tuple(
             strip_spans(
                 self.config,
                 layer.pattern,
                 layer.gather,
-                -(-layer.outputs // self.config.rows),
+                -(-layer.outputs // self.config.rows) * layer.parts,
                 weights.strips,
             )
             for layer, weights in zip(self.layers, self.weights, strict=True)
         )
 
     def steps(self, number: int) -> np.ndarray:
-        """Steps of each strip of a layer; int64."""
+        """Steps of each strip of a layer, or of each part; int64."""
         words = self.weights[number].strips
         return np.array([steps_of(words[span]) for span in self.spans[number]], np.int64)
 
     def strips(self, number: int) -> list[Strip]:
-        """A layer's strips, read back out of the words."""
+        """A layer's strips, part by part, read back out of the words."""
         layer, words = self.layers[number], self.weights[number].strips
         return [
             unpack_strip(self.config, layer.pattern, layer.gather, words[span])
@@ -235,6 +244,7 @@ class Program:
             outputs=layer.outputs,
             inputs=layer.inputs,
             tokens=tokens,
+            parts=layer.parts,
         )
 
 

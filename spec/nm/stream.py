@@ -3,7 +3,8 @@
 The load stream brings, for every block of tiles and every strip, the strip; behind a block's first
 strip what is still missing of the block's activations; and behind each other strip
 ``ahead_lines`` lines of the next block. Lines go tile by tile. A line holds, lowest bits first,
-``line_inputs`` inputs, each with the activations of all columns.
+``line_inputs`` inputs, each with the activations of all columns. (A strip of several parts comes
+part by part; what is said of strips here holds for each.)
 
 The result stream gives, for every block, strip and tile, a word for each of the strip's rows: the
 results of all columns, column 0 lowest, each sign-extended to its slot. Rows behind the last output
@@ -18,7 +19,7 @@ import numpy as np
 from spec.nm.config import NmConfig
 from spec.nm.descriptor import Descriptor
 from spec.nm.program import Program
-from spec.nm.words import pack_words
+from spec.nm.words import pack_words, unpack_words
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def load_words(
 
 def result_count(config: NmConfig, descriptor: Descriptor) -> int:
     """Words of the result stream of a run."""
-    return descriptor.strips * config.rows * descriptor.tiles
+    return descriptor.strips // descriptor.parts * config.rows * descriptor.tiles
 
 
 def order_results(
@@ -101,13 +102,12 @@ def order_results(
 ) -> np.ndarray:
     """Results in the order of the stream, (words, columns), as (tokens, outputs) of the array's
     order of outputs."""
-    ordered = np.empty(
-        (descriptor.tiles, config.columns, descriptor.strips, config.rows), results.dtype
-    )
+    strips = descriptor.strips // descriptor.parts
+    ordered = np.empty((descriptor.tiles, config.columns, strips, config.rows), results.dtype)
     at = 0
     for block in range(descriptor.blocks):
         tiles = descriptor.tiles_of(block)
-        count = descriptor.strips * tiles * config.rows
+        count = strips * tiles * config.rows
         part = results[at : at + count].reshape(-1, tiles, config.rows, config.columns)
         first = block * descriptor.block_tiles
         ordered[first : first + tiles] = part.transpose(1, 3, 0, 2)
@@ -116,23 +116,16 @@ def order_results(
     return whole[:tokens, :outputs]
 
 
-def pack_results(config: NmConfig, results: np.ndarray) -> list[int]:
-    """Words of the result stream, from results (words, columns)."""
-    mask, slot = (1 << config.act_slot_bits) - 1, config.act_slot_bits
-    return [
-        sum((int(value) & mask) << slot * column for column, value in enumerate(row))
-        for row in results
-    ]
+def pack_results(config: NmConfig, results: np.ndarray) -> np.ndarray:
+    """Words of the result stream, from results (words, columns); uint64, shape (words, limbs)."""
+    room = 64 * config.result_limbs
+    slots = np.zeros((len(results), room // config.act_slot_bits), np.int64)
+    slots[:, : config.columns] = results
+    return pack_words(slots, config.act_slot_bits, room)
 
 
-def unpack_results(config: NmConfig, words: list[int]) -> np.ndarray:
+def unpack_results(config: NmConfig, words: np.ndarray) -> np.ndarray:
     """The inverse of :func:`pack_results`; int64, shape (words, columns)."""
-    slot, sign = config.act_slot_bits, 1 << (config.act_slot_bits - 1)
-    mask = (1 << slot) - 1
-    return np.array(
-        [
-            [(((word >> slot * column) & mask) ^ sign) - sign for column in range(config.columns)]
-            for word in words
-        ],
-        np.int64,
-    ).reshape(-1, config.columns)
+    slots = 64 * config.result_limbs // config.act_slot_bits
+    fields = unpack_words(words, len(words) * slots, config.act_slot_bits, signed=True)
+    return fields.reshape(len(words), slots)[:, : config.columns]

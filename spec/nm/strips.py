@@ -1,13 +1,16 @@
 """A strip as words of the load stream: sections one after another, each of whole words.
 
 ========== =========================================================================
-header     one word; its low 16 bits are the strip's steps
+header     one word; its low 16 bits are the strip's steps (or the part's)
 parameters one 64-bit field per row: bias, then multiplier, then shift, lowest first
 values     a weight per step, row and multiplier, in this order, in its slot
 places     a plane per bit of a place, lowest bit first; a bit per step, row and
            multiplier; as many planes as the mode's places have bits
 offsets    an offset per line and input of a line, in its slot; only of gathered strips
 ========== =========================================================================
+
+A strip with more steps than a bank holds is stored as several parts, one behind the other, each
+like a strip; only the last one's parameters are used. All but the last are whole lines.
 
 Multiplier k of a row takes weight ``k % n`` of the step's group ``k // n``.
 """
@@ -16,8 +19,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spec.config import IO_DATA_BITS
 from spec.errors import UserError
-from spec.nm.config import HEADER_BITS, IO_DATA_BITS, Mode, NmConfig
+from spec.nm.config import HEADER_BITS, Mode, NmConfig
 from spec.nm.words import pack_words, unpack_words, words_for
 
 

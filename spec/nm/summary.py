@@ -11,14 +11,17 @@ from spec.nm.strips import sections
 
 def unpack(program: Program) -> dict[str, np.ndarray]:
     """Dense integer weights of every layer, from the words. int64, shape (outputs, inputs), in the
-    network's order.
+    network's order; of a convolution that of ``weight.flatten(1)``.
 
     Multiply by the output's ``scales`` and divide by the input's ``input_scales`` for real weights.
     """
     dense = {}
     for number, layer in enumerate(program.layers):
+        found = np.empty((layer.outputs, layer.inputs), np.int64)
+        columns = layer.unfold.columns if layer.unfold else np.arange(layer.inputs)
         rows = Decoded(program, number).dense[: layer.outputs]
-        dense[layer.name] = program.in_place(number, rows.T).T
+        found[np.ix_(program.order(number), columns)] = rows
+        dense[layer.name] = found
     return dense
 
 

@@ -44,6 +44,11 @@ class Kept:
         """Inputs that are really kept."""
         return int(np.count_nonzero(self.inputs >= 0))
 
+    def slots(self, mode: Mode) -> int:
+        """Weights that a row keeps of them; fewer in groups with places where no input stands."""
+        groups = (self.inputs >= 0).reshape(-1, mode.m).sum(axis=1)
+        return int(groups.clip(max=mode.n).sum())
+
     def compact(self, rows: np.ndarray) -> np.ndarray:
         """Columns of dense rows, as they stand at the positions; zeros where there is none."""
         return np.where(self.inputs >= 0, rows[:, self.inputs], 0)
@@ -69,24 +74,39 @@ def keep(config: NmConfig, kept: np.ndarray) -> Kept:
     Raises
     ------
     UserError
-        Nothing is kept, or more lines than the gather stage holds.
+        Nothing is kept, or the array has no gather stage.
     """
     banks = config.line_inputs
-    mask = np.zeros((-(-len(kept) // banks), banks), bool)
-    mask.ravel()[: len(kept)] = kept
-    lines = int(mask.sum(axis=0).max(initial=0))
+    inputs = place(kept, banks)
+    lines = len(inputs) // banks
     if lines == 0:
         raise UserError("a strip must keep at least one of its inputs")
-    if lines > config.gather_lines:
+    if config.gather_lines == 0:
         raise UserError(
-            f"a strip keeps {lines} lines of {banks} inputs, the gather stage holds "
-            f"{config.gather_lines}; build it with more gather_lines, or store the layer without "
+            "the array has no gather stage; build it with gather_lines, or store the layer without "
             "dropped inputs"
         )
-    inputs = np.full((lines, banks), -1, np.int64)
+    return Kept(inputs)
+
+
+def place(kept: np.ndarray, banks: int) -> np.ndarray:
+    """Input that stands at each position, if a line has an input in each of so many banks.
+
+    Parameters
+    ----------
+    kept : bool, shape (inputs,)
+
+    Returns
+    -------
+    int64, shape (lines * banks,)
+        -1 where there is none; as few lines as the fullest bank needs.
+    """
+    mask = np.zeros((-(-len(kept) // banks), banks), bool)
+    mask.ravel()[: len(kept)] = kept
+    inputs = np.full((int(mask.sum(axis=0).max(initial=0)), banks), -1, np.int64)
     line, bank = np.nonzero(mask)
     inputs[(np.cumsum(mask, axis=0) - 1)[line, bank], bank] = line * banks + bank
-    return Kept(inputs.ravel())
+    return inputs.ravel()
 
 
 def kept_by(config: NmConfig, dense: np.ndarray) -> np.ndarray:

@@ -83,6 +83,11 @@ class Unfold:
         """Values of an image."""
         return self.channels * self.height * self.width
 
+    @property
+    def columns(self) -> np.ndarray:
+        """Which column of ``weight.flatten(1)`` each input of a token is. int64, shape (inputs,)"""
+        return self.arrange(np.arange(self.inputs).reshape(1, self.channels, *self.kernel))[0]
+
     def arrange(self, weight: np.ndarray) -> np.ndarray:
         """Weights (outputs, channels, kernel rows, kernel columns) as (outputs, inputs)."""
         placed = weight.transpose(0, 2, 3, 1) if self.channels_last else weight

@@ -1,110 +1,64 @@
-"""Compile a trained network into an image for an EIE array."""
+"""Compile a trained network into an image for an array: EIE, N:M, or one of each."""
 
-import argparse
 import json
 import time
 from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 
 from spec import image
-from spec.eie.options import add_options, config_from
-from spec.errors import UserError, cli
+from spec.eie.program import Program as EieProgram
+from spec.errors import cli
 from spec.files import read_array
-from sw.compile.calibrate import HEADROOM
-from sw.compile.capture import ACTIVATIONS
-from sw.compile.eie.driver import CHECK_SAMPLES, compile_network
-from sw.compile.eie.report import table
+from spec.mixed import Mixed
+from spec.nm.config import NmConfig
+from sw.compile import Result, compile_mixed, compile_network
+from sw.compile.arguments import Chosen, config_from, make_parser, options_from
+from sw.compile.eie.report import table as eie_table
+from sw.compile.mixed.report import table as mixed_table
+from sw.compile.nm.report import table as nm_table
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    arguments = _parser().parse_args(argv)
+    arguments = make_parser(__doc__).parse_args(argv)
     began = time.monotonic()
-    result = compile_network(
-        arguments.model,
-        read_array(arguments.calibrate),
-        config_from(arguments),
-        activation=arguments.activation,
-        headroom=arguments.headroom,
-        rescale=arguments.rescale,
-        balance=arguments.balance,
-        clusters=_clusters(arguments.clusters),
-        check_count=arguments.check_samples,
-        progress=True,
-    )
+    samples = read_array(arguments.calibrate)
+    config, options = config_from(arguments), options_from(arguments)
+    result, text = _compile(arguments.model, samples, config, options)
     path = image.write(result.program, arguments.output)
     seconds = time.monotonic() - began
     if arguments.json:
-        document = result.to_json() | {"image": str(path), "seconds": seconds}
-        print(json.dumps(document, indent=2))
+        engine = image.engine_of(result.program).name
+        document = {"engine": engine} | result.to_json()
+        print(json.dumps(document | {"image": str(path), "seconds": seconds}, indent=2))
         return
-    print(table(result))
-    print(
-        f"\n{path}: {result.program.config.pes} PEs, configuration {result.program.config.digest}, "
-        f"{len(result.program.segments)} segment(s), {seconds:.1f} s"
-    )
+    print(f"{text}\n\n{path}: {_describe(result.program)}, {seconds:.1f} s")
 
 
-def _clusters(text: str) -> int | None:
-    """A number of clusters, or None to choose for each layer."""
-    if text == "auto":
-        return None
-    try:
-        return int(text)
-    except ValueError:
-        raise UserError(f"--clusters {text}: must be auto or a whole number") from None
+def _compile(
+    model: str, samples: np.ndarray, config: Chosen, options: dict[str, Any]
+) -> tuple[Result[Any], str]:
+    """Run the driver of an engine, or of both; its report, too."""
+    options = options | {"progress": True}
+    if isinstance(config, tuple):
+        both = compile_mixed(model, samples, *config, **options)
+        return both, mixed_table(both)
+    if isinstance(config, NmConfig):
+        own = compile_network(model, samples, config, **options)
+        return own, nm_table(own)
+    result = compile_network(model, samples, config, **options)
+    return result, eie_table(result)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m sw.compile", description=__doc__)
-    add = parser.add_argument
-    add("model", help="exported program .pt2, or state dict .pt or .safetensors")
-    add(
-        "--calibrate",
-        required=True,
-        metavar="X.npy",
-        help="sample inputs (samples, ...), sequences for an LSTM",
-    )
-    add("-o", "--output", required=True, metavar="FILE", help="image to write")
-    add_options(parser)
-    add(
-        "--activation",
-        choices=ACTIVATIONS,
-        default="relu",
-        help="what stands between the layers of a state dict (default: relu)",
-    )
-    add(
-        "--headroom",
-        type=float,
-        default=HEADROOM,
-        help=f"part by which activations may exceed the samples' (default: {HEADROOM})",
-    )
-    add(
-        "--no-rescale",
-        dest="rescale",
-        action="store_false",
-        help="refuse a layer whose sums could overflow, instead of giving its weights fewer bits",
-    )
-    add(
-        "--no-balance",
-        dest="balance",
-        action="store_false",
-        help="leave rows interleaved plainly, instead of giving all PEs the same work",
-    )
-    add(
-        "--clusters",
-        default="auto",
-        metavar="N",
-        help="clusters that every layer divides the array into: auto, 1, 2, 4, 8... "
-        "(default: auto, the number with the fewest cycles for each layer)",
-    )
-    add(
-        "--check-samples",
-        type=int,
-        default=CHECK_SAMPLES,
-        metavar="N",
-        help=f"samples to run on the packed image (default: {CHECK_SAMPLES})",
-    )
-    add("--json", action="store_true", help="print one JSON object")
-    return parser
+def _describe(program: image.Program) -> str:
+    """What a program is for, in a few words."""
+    if isinstance(program, Mixed):
+        return f"{len(program.stages)} stages: " + "; ".join(map(_describe, program.stages))
+    digest = f"configuration {program.config.digest}"
+    if isinstance(program, EieProgram):
+        return f"{program.config.pes} PEs, {digest}, {len(program.segments)} segment(s)"
+    return f"{program.config.rows} x {program.config.columns} MAC units, {digest}"
 
 
 if __name__ == "__main__":

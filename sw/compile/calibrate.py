@@ -7,7 +7,8 @@ import numpy as np
 import torch
 
 from spec.errors import UserError
-from sw.compile.network import FloatLayer, FloatLstm, Network, sample_values
+from sw.compile.network import FloatLayer, FloatLstm, Network
+from sw.compile.tensors import sample_values
 
 HEADROOM = 0.25
 """Part by which activations may exceed what calibration saw before they saturate."""
@@ -33,6 +34,11 @@ class Ranges:
     input: float
     outputs: tuple[float, ...]
     insides: Mapping[str, LstmRange] = field(default_factory=dict)
+
+    def of_layers(self, first: int, behind: int) -> "Ranges":
+        """Those of some neighbouring layers by themselves."""
+        before = self.outputs[first - 1] if first else self.input
+        return Ranges(before, self.outputs[first:behind], self.insides)
 
 
 def check_samples(samples: np.ndarray | torch.Tensor) -> np.ndarray:

@@ -17,11 +17,10 @@ from spec.errors import UserError
 from sw.compile.graph import layers_of
 from sw.compile.loop import cell_network
 from sw.compile.lstm import is_recurrent, sequence_network
-from sw.compile.network import FloatLayer, Network, check_chain, sample_values, tensor_values
+from sw.compile.network import Network
 from sw.compile.original import dtype_of, evaluating, first_line, quiet, run_exported, run_module
-
-ACTIVATIONS = ("relu", "none")
-"""What may stand between the layers of a state dict, which does not say so itself."""
+from sw.compile.state_dict import from_state_dict
+from sw.compile.tensors import SEMI_STRUCTURED, densified, sample_values
 
 
 def capture(
@@ -60,62 +59,6 @@ def capture(
     return from_state_dict(model, activation, hint)
 
 
-def from_state_dict(
-    tensors: Mapping[str, torch.Tensor], activation: str = "relu", hint: str = ""
-) -> Network:
-    """Layers ``NAME.weight`` and ``NAME.bias`` in the order given, ``activation`` between them.
-
-    A single layer may do without a name: ``weight`` and ``bias``, as a Linear itself has them.
-    """
-    if activation not in ACTIVATIONS:
-        raise UserError(f"activation {activation!r} is unknown, there are {', '.join(ACTIVATIONS)}")
-    if not isinstance(tensors, Mapping) or not tensors:
-        raise UserError("the state dict is empty, or is none")
-    _refuse_wrapped(tensors)
-    if getattr(tensors.get("weight"), "ndim", 0) == 2 and set(tensors) <= {"weight", "bias"}:
-        tensors = {f"layer.{key}": value for key, value in tensors.items()}
-    names = [str(key).removesuffix(".weight") for key in tensors if _is_matrix(str(key), tensors)]
-    known = {f"{name}.{part}" for name in names for part in ("weight", "bias")}
-    for key, value in tensors.items():
-        if key not in known:
-            raise UserError(
-                f"{key}, of shape {tuple(getattr(value, 'shape', ()))}: a state dict may hold "
-                "NAME.weight of shape (outputs, inputs) and NAME.bias only; "
-                "for any other layer save the network with torch.export (.pt2)"
-            )
-    layers = []
-    for name in names:
-        weight = tensor_values(tensors[f"{name}.weight"], f"{name}.weight")
-        bias = np.zeros(len(weight))
-        if f"{name}.bias" in tensors:
-            bias = tensor_values(tensors[f"{name}.bias"], f"{name}.bias")
-        relu = activation == "relu" and name != names[-1]
-        layers.append(FloatLayer(name=name, weight=weight, bias=bias, relu=relu))
-    between = {"relu": "a ReLU", "none": "nothing"}[activation]
-    note = f"a state dict does not say what is between its layers: took {between} (--activation)"
-    return Network(layers=check_chain(layers, hint), notes=(note,))
-
-
-def _refuse_wrapped(tensors: Mapping) -> None:
-    """Refuse what holds the weights in a form that one more call or look-up would undo."""
-    for key, value in tensors.items():
-        if isinstance(value, Mapping):
-            raise UserError(
-                f"{key}: holds a dict, a state dict holds tensors; "
-                f"if this is the state dict, pass the inner dict: model[{key!r}]"
-            )
-        if str(key).endswith(("_orig", "_mask")):
-            raise UserError(
-                f"{key}: belongs to a parameter pruned by torch.nn.utils.prune; make the pruning "
-                "final with torch.nn.utils.prune.remove(layer, 'weight') before taking the "
-                "state dict"
-            )
-
-
-def _is_matrix(key: str, tensors: Mapping[str, torch.Tensor]) -> bool:
-    return key.endswith(".weight") and getattr(tensors[key], "ndim", 0) == 2
-
-
 def _from_module(module: nn.Module, samples: np.ndarray | None) -> Network:
     """Export a module with a few samples, in evaluation mode."""
     if samples is None:
@@ -129,7 +72,7 @@ def _from_module(module: nn.Module, samples: np.ndarray | None) -> Network:
     recurrent = any(isinstance(p, nn.RNNBase | nn.RNNCellBase) for p in module.modules())
     some = np.asarray(samples if recurrent else samples[:2], np.float64)
     example = torch.from_numpy(some).to(dtype_of(module))
-    with evaluating(module), quiet():
+    with evaluating(module), densified(module), quiet():
         try:
             program = torch.export.export(module, (example,))
         except Exception as error:  # whatever the network's own code raises, too
@@ -184,7 +127,8 @@ def _load_exported(path: Path) -> ExportedProgram:
 
 def _load_weights(path: Path) -> Mapping[str, torch.Tensor]:
     try:
-        tensors = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(SEMI_STRUCTURED):
+            tensors = torch.load(path, map_location="cpu", weights_only=True)
     except (PermissionError, FileNotFoundError):
         raise
     except Exception as error:  # an OSError, too, is how torch meets a truncated file

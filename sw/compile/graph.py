@@ -9,13 +9,18 @@ from torch.export import ExportedProgram
 from torch.fx import Node
 
 from spec.errors import UserError
+from spec.nm.unfold import Unfold
+from sw.compile.fold import Affine, fold_behind, fold_in_front
 from sw.compile.network import FloatLayer, FloatLstm, check_chain
 from sw.compile.nodes import BESIDE_THE_DATA, Parameters, path_of, place_of, shape_of
+from sw.compile.refusals import advice
+from sw.compile.windows import convolution, pooling
 
-SUPPORTED = "Linear, ReLU, Flatten (or a view that flattens), Dropout, BatchNorm1d and Identity"
+LINEAR = "Linear, ReLU, Flatten (or a view that flattens), Dropout, BatchNorm and Identity"
+SUPPORTED = f"Conv2d, MaxPool2d behind one, {LINEAR}"
 
-Affine = tuple[str, np.ndarray, np.ndarray]
-"""A BatchNorm as name, factor and offset."""
+OF_IMAGES = ("aten.conv2d.default", "aten.conv2d.padding", "aten.max_pool2d.default")
+"""Operations that need images, which networks of sequences have not."""
 
 
 def layers_of(program: ExportedProgram) -> tuple[FloatLayer | FloatLstm, ...]:
@@ -34,13 +39,15 @@ class Walk:
 
     supported = SUPPORTED
     beside = BESIDE_THE_DATA
+    dimensions = (2, 4)
+    """Of what a BatchNorm may be on."""
 
     def __init__(self, program: ExportedProgram) -> None:
         self.program = program
         self.parameters = Parameters(program)
         self.found: list[FloatLayer | FloatLstm] = []
         self.waiting: Affine | None = None
-        """A BatchNorm that no layer in front could absorb; the next one must."""
+        """BatchNorms that no layer in front could absorb; the next one must."""
 
     def layers(self) -> tuple[FloatLayer | FloatLstm, ...]:
         node = self.start()
@@ -52,20 +59,26 @@ class Walk:
             node = following
         self.refuse_waiting("the output")
         if not self.found:
-            raise UserError("the network has no Linear layer")
+            raise UserError("the network has no layer with weights")
         return check_chain(self.found)
 
     def handlers(self) -> dict[str, Callable[[Node], None]]:
         """What to do, by the name of the operation."""
         return {
             "aten.linear.default": self.linear,
+            "aten.conv2d.default": self.conv2d,
+            "aten.conv2d.padding": self.conv2d,
+            "aten.max_pool2d.default": self.max_pool,
             "aten.relu.default": self.relu,
             "aten.relu_.default": self.relu,
             "aten.flatten.using_ints": self.flatten,
             "aten.view.default": self.flatten,
             "aten.reshape.default": self.flatten,
+            "aten.unflatten.int": self.flatten,
             "aten.dropout.default": self.dropout,
             "aten.dropout_.default": self.dropout,
+            "aten.feature_dropout.default": self.dropout,
+            "aten.feature_dropout_.default": self.dropout,
             "aten.batch_norm.default": self.batch_norm,
         }
 
@@ -104,9 +117,29 @@ class Walk:
         name = self.unused_name(node)
         weight = self.parameters.numbers(node, 1, name + ".weight")
         bias = self.parameters.numbers(node, 2, name + ".bias", np.zeros(len(weight)))
-        weight, bias, folded = self.fold(weight, bias)
+        weight, bias, folded = self.fold(name, weight, bias)
         layer = FloatLayer(name=name, weight=weight, bias=bias, relu=False, folded=folded)
         self.found.append(layer)
+
+    def conv2d(self, node: Node) -> None:
+        name = self.unused_name(node, "conv2d")
+        weight = self.parameters.numbers(node, 1, name + ".weight")
+        bias = self.parameters.numbers(node, 2, name + ".bias", np.zeros(len(weight)))
+        windows, matrix = convolution(node, weight)
+        matrix, bias, folded = self.fold(name, matrix, bias, windows)
+        layer = FloatLayer(
+            name=name, weight=matrix, bias=bias, relu=False, folded=folded, windows=windows
+        )
+        self.found.append(layer)
+
+    def max_pool(self, node: Node) -> None:
+        # What does not change the order of values may as well come behind the pooling.
+        if self.waiting and (self.waiting.factor < 0).any():
+            self.refuse_waiting(f"{place_of(node)} ({node.target})")
+        last = self.found[-1] if self.found else None
+        layer = last if isinstance(last, FloatLayer) else None
+        pool = pooling(node, layer)
+        self.found[-1] = replace(self.found[-1], pool=pool)  # pyright: ignore[reportCallIssue]
 
     def check_dimensions(self, node: Node) -> None:
         """Refuse a Linear on other than (samples, inputs)."""
@@ -117,20 +150,17 @@ class Walk:
             )
 
     def fold(
-        self, weight: np.ndarray, bias: np.ndarray
+        self, name: str, weight: np.ndarray, bias: np.ndarray, windows: Unfold | None = None
     ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-        """Weight and bias with the waiting BatchNorm in them, and its name."""
-        if not self.waiting:
-            return weight, bias, ()
-        batch_norm, factor, offset = self.waiting
-        self.waiting = None
-        return weight * factor, bias + weight @ offset, (batch_norm,)
+        """Weight and bias with the waiting BatchNorms in them, and their names."""
+        waiting, self.waiting = self.waiting, None
+        return fold_in_front(name, waiting, weight, bias, windows)
 
     def relu(self, node: Node) -> None:
         self.refuse_waiting(f"{place_of(node)} ({node.target})")
         if not self.found:
             raise UserError(
-                f"{place_of(node)}: a ReLU in front of the first Linear is not supported"
+                f"{place_of(node)}: a ReLU in front of the first layer is not supported"
             )
         layer = self.found[-1]
         if isinstance(layer, FloatLstm):
@@ -155,9 +185,10 @@ class Walk:
     def batch_norm(self, node: Node) -> None:
         self.refuse_training(node, bool(node.args[5]) or node.args[3] is None)
         name = path_of(node) or "batch_norm"
-        if len(shape_of(node.args[0])) != 2:
+        if len(shape_of(node.args[0])) not in self.dimensions:
             raise UserError(
-                f"{place_of(node)}: only BatchNorm1d on (samples, features) is supported"
+                f"{place_of(node)}: only BatchNorm1d on (samples, features) and BatchNorm2d on "
+                "(samples, channels, height, width) are supported"
             )
         gamma, beta, mean, variance = (
             self.parameters.numbers(node, at, f"{name}.{part}", np.float64(part == "weight"))
@@ -165,34 +196,26 @@ class Walk:
         )
         eps: Any = node.args[7]
         factor = gamma / np.sqrt(variance + float(eps))
-        offset = beta - mean * factor
+        affine = Affine(name, factor, beta - mean * factor)
         last = self.found[-1] if self.found else None
         if self.waiting:
-            first, factor_before, offset_before = self.waiting
-            offset = offset + offset_before * factor
-            self.waiting = (f"{first}, {name}", factor_before * factor, offset)
-        elif isinstance(last, FloatLayer) and not last.relu:
-            self.found[-1] = replace(
-                last,
-                weight=last.weight * factor[:, None],
-                bias=last.bias * factor + offset,
-                folded=(*last.folded, name),
-            )
+            self.waiting = self.waiting.then(affine)
+        elif isinstance(last, FloatLayer) and (folded := fold_behind(last, affine)):
+            self.found[-1] = folded
         else:
-            self.waiting = (name, factor, offset)
+            self.waiting = affine
 
     # Refusals and look-ups ------------------------------------------------------------------------
 
     def unsupported(self, node: Node) -> UserError:
-        return UserError(
-            f"{place_of(node)}: {node.target} is not supported; the compiler takes {self.supported}"
-        )
+        instead = advice(node) or f"the compiler takes {self.supported}"
+        return UserError(f"{place_of(node)}: {node.target} is not supported; {instead}")
 
     def refuse_waiting(self, reached: str) -> None:
         if self.waiting:
             raise UserError(
-                f"layer {self.waiting[0]}: a BatchNorm folds into the Linear right in front of it, "
-                f"or into the next one if no ReLU stands between; here {reached} follows"
+                f"layer {self.waiting.name}: a BatchNorm folds into the layer right in front of "
+                f"it, or into the next one if no ReLU stands between; here {reached} follows"
             )
 
     def refuse_training(self, node: Node, training: bool) -> None:

@@ -12,8 +12,9 @@ from torch import nn
 from torch.fx import Node
 
 from spec.errors import UserError
-from sw.compile.network import FloatLstm, Network, check_chain, tensor_values
+from sw.compile.network import FloatLstm, Network, check_chain
 from sw.compile.nodes import BESIDE_THE_DATA, ZEROS, place_of, shape_of
+from sw.compile.tensors import tensor_values
 
 LSTM_CELL = "aten.lstm_cell.default"
 GETITEM = "<built-in function getitem>"

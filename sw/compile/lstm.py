@@ -12,7 +12,7 @@ from torch.export import ExportedProgram
 from torch.fx import Node
 
 from spec.errors import UserError
-from sw.compile.graph import SUPPORTED, Walk
+from sw.compile.graph import LINEAR, OF_IMAGES, Walk
 from sw.compile.loop import GETITEM, LSTM_CELL, is_whole, roll_up
 from sw.compile.network import FloatLayer, FloatLstm, Network
 from sw.compile.nodes import BESIDE_THE_DATA, ZEROS, path_of, place_of, shape_of
@@ -48,8 +48,9 @@ class SequenceWalk(Walk):
     """Follows sequences, too: (samples, steps, inputs), or (steps, samples, inputs) if an LSTM says
     so."""
 
-    supported = f"LSTM, LSTMCell, the last step of a sequence, {SUPPORTED}"
+    supported = f"LSTM, LSTMCell, the last step of a sequence, {LINEAR}"
     beside = BESIDE_THE_DATA + ZEROS
+    dimensions = (2,)
 
     def __init__(self, program: ExportedProgram) -> None:
         super().__init__(program)
@@ -71,8 +72,11 @@ class SequenceWalk(Walk):
         return layers
 
     def handlers(self) -> dict[str, Callable[[Node], None]]:
+        feed_forward = {
+            name: handler for name, handler in super().handlers().items() if name not in OF_IMAGES
+        }
         return {
-            **super().handlers(),
+            **feed_forward,
             LSTM: self.lstm,
             LSTM_CELL: self.cell,
             GETITEM: self.getitem,
@@ -205,7 +209,7 @@ class SequenceWalk(Walk):
         """Add one layer by its two weights and, if it has them, two biases."""
         name = self.unused_name(node, "lstm", suffix)
         weight_ih, weight_hh, bias = self.parameters.lstm(parameters, name)
-        weight_ih, bias, folded = self.fold(weight_ih, bias)
+        weight_ih, bias, folded = self.fold(name, weight_ih, bias)
         self.found.append(
             FloatLstm(
                 name=name,

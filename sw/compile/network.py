@@ -6,25 +6,38 @@ from itertools import pairwise
 from typing import Literal
 
 import numpy as np
-import torch
 
 from spec.errors import UserError
+from spec.nm.unfold import MaxPool, Unfold
+
+MOST_VALUES = 1 << 24
+"""Values of windows and their results that are in memory at a time."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FloatLayer:
-    """A fully connected layer, and the ReLU behind it if there is one.
+    """A fully connected layer or a convolution, and the ReLU and the pooling behind it if there are
+    any.
+
+    A convolution is a fully connected layer of every window: its images are vectors, channel by
+    channel, row by row, as ``torch.flatten`` has them.
 
     Attributes
     ----------
     name : str
         Path of the module, or name of the parameter.
     weight : float64, shape (outputs, inputs)
+        A convolution's inputs are those of a window, channel by channel, row by row; zeros outside
+        an output's channel group.
     bias : float64, shape (outputs,)
         Zeros if the layer has none.
     relu : bool
     folded : tuple of str
         Names of the BatchNorms that weight and bias have absorbed.
+    windows : Unfold or None
+        Those of a convolution.
+    pool : MaxPool or None
+        Of a convolution's images. A ReLU may stand in front of it or behind it: the result is one.
     """
 
     name: str
@@ -32,19 +45,49 @@ class FloatLayer:
     bias: np.ndarray
     relu: bool
     folded: tuple[str, ...] = ()
+    windows: Unfold | None = None
+    pool: MaxPool | None = None
 
     @property
     def inputs(self) -> int:
+        """Columns of its matrix."""
         return self.weight.shape[1]
 
     @property
     def outputs(self) -> int:
+        """Rows of its matrix."""
         return self.weight.shape[0]
 
+    @property
+    def takes(self) -> int:
+        """Values of a sample."""
+        return self.windows.image_size if self.windows else self.inputs
+
+    @property
+    def gives(self) -> int:
+        """Values that it makes of a sample."""
+        last = self.pool or self.windows
+        return self.outputs * (last.tokens if last else 1)
+
     def __call__(self, acts: np.ndarray) -> np.ndarray:
-        """Outputs in float64, shape (samples, outputs); of a sequence, those of every step."""
-        sums = acts @ self.weight.T + self.bias
+        """Float64, (samples, takes) to (samples, gives); of a sequence, of every step."""
+        return self.apply(acts, lambda tokens: self._activate(tokens @ self.weight.T + self.bias))
+
+    def _activate(self, sums: np.ndarray) -> np.ndarray:
         return np.maximum(sums, 0) if self.relu else sums
+
+    def apply(self, acts: np.ndarray, compute: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """What the layer gives, where ``compute`` makes outputs of inputs: windows of images, if it
+        is a convolution, a few images at a time."""
+        windows = self.windows
+        if windows is None:
+            return compute(acts)
+        count = max(1, MOST_VALUES // (windows.tokens * (windows.inputs + self.outputs)))
+        parts = []
+        for first in range(0, len(acts), count):
+            images = windows.fold(compute(windows.unfold(acts[first : first + count])))
+            parts.append(self.pool(images) if self.pool else images)
+        return np.concatenate(parts)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -82,6 +125,16 @@ class FloatLstm:
 
     @property
     def outputs(self) -> int:
+        return self.hidden
+
+    @property
+    def takes(self) -> int:
+        """Values of a step."""
+        return self.inputs
+
+    @property
+    def gives(self) -> int:
+        """Values that it makes of a step."""
         return self.hidden
 
     def __call__(self, acts: np.ndarray) -> np.ndarray:
@@ -141,40 +194,13 @@ class Network:
 
     @property
     def inputs(self) -> int:
-        return self.layers[0].inputs
+        """Values of a sample, or of a step."""
+        return self.layers[0].takes
 
     @property
     def recurrent(self) -> bool:
         """Whether there is an LSTM."""
         return any(isinstance(layer, FloatLstm) for layer in self.layers)
-
-
-def tensor_values(tensor: torch.Tensor, name: str) -> np.ndarray:
-    """A parameter as float64; refuses other than finite floating-point numbers by name."""
-    if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
-        kind = getattr(tensor, "dtype", type(tensor).__name__)
-        raise UserError(f"{name}: holds {kind}, a parameter must be a floating-point tensor")
-    if tensor.is_meta:
-        raise UserError(f"{name}: is on device 'meta', a parameter must hold values (on the CPU)")
-    values = tensor.detach().cpu().to_dense().to(torch.float64).numpy()
-    finite = np.isfinite(values)
-    if not finite.all():
-        at = np.unravel_index(int(np.argmin(finite)), values.shape)
-        raise UserError(
-            f"{name}: {int((~finite).sum())} of {values.size} values are not finite, "
-            f"the first is {values[at]} at {[int(i) for i in at]}"
-        )
-    return values
-
-
-def sample_values(samples: np.ndarray | torch.Tensor) -> np.ndarray:
-    """Samples as an array; those of a tensor without its gradient, from whatever device."""
-    if not isinstance(samples, torch.Tensor):
-        return np.asarray(samples)
-    if samples.is_meta:
-        raise UserError("the samples are on device 'meta', they must hold values (on the CPU)")
-    samples = samples.detach().cpu()
-    return (samples.float() if samples.dtype == torch.bfloat16 else samples).numpy()
 
 
 def check_chain(
@@ -190,10 +216,10 @@ def check_chain(
                 f"{layer.bias.shape}, must be (outputs, inputs) and (outputs,), none of them empty"
             )
     for before, layer in pairwise(layers):
-        if before.outputs != layer.inputs:
+        if before.gives != layer.takes:
             raise UserError(
-                f"layer {layer.name} takes {layer.inputs} inputs, but layer {before.name} "
-                f"in front of it has {before.outputs} outputs{hint}"
+                f"layer {layer.name} takes {layer.takes} inputs, but layer {before.name} "
+                f"in front of it has {before.gives} outputs{hint}"
             )
     return tuple(layers)
 

@@ -10,7 +10,7 @@ from torch.fx import Node
 from torch.fx.node import map_arg
 
 from spec.errors import UserError
-from sw.compile.network import tensor_values
+from sw.compile.tensors import tensor_values
 
 BESIDE_THE_DATA = ("aten.sym_size", "aten._assert")
 """Operations that look at an activation without changing it."""

@@ -13,6 +13,7 @@ from torch.export import ExportedProgram
 
 from spec.errors import UserError
 from sw.compile.network import Network
+from sw.compile.tensors import densified
 
 Run = Callable[[np.ndarray], np.ndarray]
 
@@ -33,7 +34,7 @@ def run_module(module: nn.Module, network: Network, shape: tuple[int, ...]) -> R
             batch = _swap(batch.reshape(*batch.shape[:2], *shape[2:]), network)
         else:
             batch = batch.reshape(-1, *shape[1:])
-        with evaluating(module), torch.no_grad():
+        with evaluating(module), densified(module), torch.no_grad():
             return _outputs(module(torch.from_numpy(batch).to(kind)), network)
 
     return run
@@ -89,10 +90,12 @@ def _swap(values: np.ndarray, network: Network) -> np.ndarray:
 
 
 def _outputs(result: Any, network: Network) -> np.ndarray:
-    """Float64, samples first; of what an LSTM by itself returns, its output."""
+    """Float64, samples first; of what an LSTM by itself returns, its output. Images are vectors."""
     while isinstance(result, tuple):
         result = result[0]
     values = result.to(torch.float64).numpy()
+    if not network.recurrent:
+        return values.reshape(len(values), -1)
     return _swap(values, network) if values.ndim > 2 else values
 
 

@@ -70,8 +70,6 @@ def lenet_recipe(data: Dataset, *, seed: int, effort: float = 1.0) -> Recipe:
     effort : float
         Share of the usual number of steps.
     """
-    if effort <= 0:
-        raise UserError(f"an effort of {effort} was asked for, allowed is more than 0")
     cook = _Cook(data, seed, effort)
     with _one_thread():
         trained = cook.stage("float", _untrained(data, seed), TRAIN)
@@ -86,6 +84,12 @@ def lenet_recipe(data: Dataset, *, seed: int, effort: float = 1.0) -> Recipe:
     )
 
 
+def trained_lenet(data: Dataset, *, seed: int, effort: float = 1.0) -> nn.Module:
+    """Only train: the network of the first stage of :func:`lenet_recipe`, bit for bit."""
+    with _one_thread():
+        return _Cook(data, seed, effort).stage("float", _untrained(data, seed), TRAIN)
+
+
 def _untrained(data: Dataset, seed: int) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -96,6 +100,8 @@ class _Cook:
     """Carries out stages on one data set, and notes how well and how fast."""
 
     def __init__(self, data: Dataset, seed: int, effort: float):
+        if effort <= 0:
+            raise UserError(f"an effort of {effort} was asked for, allowed is more than 0")
         self.data = data
         self.seed = seed
         self.effort = effort

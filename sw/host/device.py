@@ -95,7 +95,7 @@ class BaseDevice(ABC, Generic[Program, Counts]):
 
     def load(self, image: Program) -> None:
         """Take an image, forget the one before and its counts."""
-        check_config(self.name, self.config, getattr(image, "config", None))
+        self._check_config(image)
         engine_of(image).check_fits(image)
         self._program, self._counts = None, None
         self._take(image)
@@ -103,11 +103,9 @@ class BaseDevice(ABC, Generic[Program, Counts]):
 
     def run(self, batch: np.ndarray, tick: Tick = quiet) -> np.ndarray:
         """Run a batch on the loaded image."""
-        if self._program is None:
-            raise UserError(f"{self.name}: no image is loaded; load one before running")
-        self._counts = None
-        batch = engine_of(self._program).check_batch(self._program, batch)
-        outputs, self._counts = self._execute(self._program, batch, tick)
+        program = self._begin()
+        batch = engine_of(program).check_batch(program, batch)
+        outputs, self._counts = self._execute(program, batch, tick)
         return outputs
 
     def counters(self) -> list[Counts]:
@@ -118,6 +116,17 @@ class BaseDevice(ABC, Generic[Program, Counts]):
 
     def close(self) -> None:
         """Nothing to let go of, unless a device says otherwise."""
+
+    def _begin(self) -> Program:
+        """The loaded image, to run it; the last run's counts are forgotten."""
+        if self._program is None:
+            raise UserError(f"{self.name}: no image is loaded; load one before running")
+        self._counts = None
+        return self._program
+
+    def _check_config(self, image: Any) -> None:
+        """Refuse an image that is not for this device."""
+        check_config(self.name, self.config, getattr(image, "config", None))
 
     @abstractmethod
     def _take(self, image: Program) -> None:
@@ -135,7 +144,7 @@ def check_config(device: str, own: Config, other: Config | None) -> None:
     if type(own) is not type(other) or other is None:
         raise UserError(
             f"the device {device} is {_NAMES[type(own)]}, "
-            f"the image is for {_NAMES.get(type(other), 'several engines')}"
+            f"the image is for {_NAMES.get(type(other), 'several arrays')}"
         )
     if own.digest == other.digest:
         return

@@ -2,10 +2,13 @@
 
 import numpy as np
 
-from spec.errors import Failure, UserError
+from spec.errors import ErrorCode, Failure, UserError
 
 Words = np.ndarray | int
 """Integers: one, or an array that broadcasts against the others of the call."""
+
+RAGGED_CYCLES = 1000
+"""Cycles for gaps of ragged traffic in front of a word."""
 
 
 class PortError(Failure):
@@ -24,6 +27,13 @@ class StillBusyError(PortError):
     def __init__(self, cycles: int) -> None:
         super().__init__(f"the array is still busy after {cycles} cycles")
         self.cycles = cycles
+
+
+def stopped_with(codes: type[ErrorCode], code: int) -> str:
+    """What to say of a run that ended with an error code."""
+    known = [error for error in codes if error == code]
+    text = f"{known[0].name}: {known[0].meaning}" if known else "which the driver does not know"
+    return f"stopped with error {code}, {text}"
 
 
 def check_cycles(max_cycles: int) -> None:

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from hw.measure.compare import table as fit_table
+from hw.measure.nm import COMPARISONS
 from sim.demo import table
 from tests.tiers import ROOT
 
@@ -25,8 +27,45 @@ def test_the_readme_states_what_was_measured():
     assert f"in {means['cycles_ratio']:.2f} of the cycles" in readme
 
 
+def test_the_readme_states_what_the_second_engine_does():
+    readme = (ROOT / "README.md").read_text()
+    targets = json.loads((ROOT / "results" / "nm_layers.json").read_text())["targets"]
+    found = {one["what"]: one["found"]["default"] for one in targets}
+    assert f"2:4 takes {found['cycles 2:4 / dense, BERT']:.4f} of the dense" in readme
+    scales = json.loads((ROOT / "results" / "nm_real.json").read_text())["scales"]
+    cosine = next(one["mean"] for one in scales if one["migration"])
+    assert f"have a cosine of {cosine:.3f} with" in readme
+
+
 def test_all_that_was_simulated_agreed():
-    for name in ("eie_agreement.json", "eie_real.json"):
+    for name in ("eie_agreement.json", "eie_real.json", "nm_agreement.json"):
         document = json.loads((ROOT / "results" / name).read_text())
         assert document["layers"]
         assert all(layer["equal"] for layer in document["layers"])
+
+
+def test_the_page_shows_clock_and_area():
+    document = json.loads((ROOT / "results" / "nm_fit.json").read_text())
+    assert fit_table(document) in (ROOT / "docs" / "nm.md").read_text()
+
+
+def test_nm_costs_no_more_than_a_twentieth_of_the_clock():
+    comparisons = json.loads((ROOT / "results" / "nm_fit.json").read_text())["comparisons"]
+    assert all(len(row["mhz"]) >= 5 for row in measured(comparisons))
+    assert all(one["ratios"]["N:M"]["mhz"] >= 0.95 for one in comparisons.values())
+
+
+def measured(comparisons: dict) -> list[dict]:
+    """What was placed and routed."""
+    rows = [row for one in comparisons.values() for row in one["configurations"].values()]
+    return [row for row in rows if "mhz" in row]
+
+
+def test_the_result_is_that_of_the_configurations_there_are():
+    comparisons = json.loads((ROOT / "results" / "nm_fit.json").read_text())["comparisons"]
+    for name, comparison in COMPARISONS.items():
+        configs = {**comparison.configs, **comparison.area_only}
+        rows = comparisons[name]["configurations"]
+        assert {key: row["digest"] for key, row in rows.items()} == {
+            key: config.digest for key, config in configs.items()
+        }

@@ -2,26 +2,22 @@
 
 import hashlib
 import json
-import re
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hw.build import build, default_name, main
-from hw.eie.array import EieArray
-from hw.eie.division import Division
-from hw.eie.lnzd import Lnzd
-from hw.eie.reduce import Reduce
-from hw.eie.scan import Scan
+from hw.nm.mac import Mac
 from spec.eie.config import EieConfig, preset
 from spec.errors import UserError
-from tests.hw.tools import difference, lint, yosys
+from spec.nm import config as nm
+from spec.nm.config import NmConfig
 from tests.tiers import ROOT
 
 TINY = preset("tiny", pes=2)
+NM_TINY = nm.preset("tiny")
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -45,6 +41,22 @@ def test_a_folder_is_named_after_the_configuration(config, name):
 
 
 @pytest.mark.unit
+@pytest.mark.parametrize(
+    ("config", "array", "mac"),
+    [
+        (nm.preset("default"), "nm-16x8", "nm-mac"),
+        (nm.preset("ecp5"), "nm-8x8-ecp5", "nm-mac-ecp5"),
+        (NM_TINY, "nm-4x2-tiny", "nm-mac-tiny"),
+        (nm.preset("default", rows=4), "nm-4x8", "nm-mac-{digest}"),
+        (nm.preset("tiny", m=8), "nm-4x2-{digest}", "nm-mac-{digest}"),
+    ],
+)
+def test_a_folder_is_named_after_engine_and_unit(config, array, mac):
+    assert default_name(config) == array.format(digest=config.digest)
+    assert default_name(config, "mac") == mac.format(digest=config.digest)
+
+
+@pytest.mark.unit
 def test_the_manifest_says_what_was_built(tmp_path):
     folder = build(TINY, tmp_path / "out")
     facts = json.loads((folder / "manifest.json").read_text())
@@ -62,19 +74,46 @@ def test_the_manifest_says_what_was_built(tmp_path):
 
 
 @pytest.mark.unit
-def test_the_core_file_lists_all_verilog(tmp_path):
-    folder = build(TINY, tmp_path / "out")
-    core = (folder / "eie-2-tiny.core").read_text()
-    assert core.startswith("CAPI=2:\nname: skipstone:eie:eie-2-tiny:")
+@pytest.mark.parametrize("unit", ["array", "mac"])
+def test_the_manifest_says_which_engine_and_which_unit(tmp_path, unit):
+    facts = json.loads((build(NM_TINY, tmp_path / "out", unit) / "manifest.json").read_text())
+    assert (facts["engine"], facts["unit"], facts["top"]) == ("nm", unit, f"nm_{unit}")
+    assert NmConfig.from_json(facts["config"]) == NM_TINY
+    assert facts["digest"] == NM_TINY.digest
+    assert facts["latencies"]["nm_mac"] == Mac.latency
+    widths = {name: port["width"] for name, port in facts["ports"].items()}
+    if unit == "array":
+        assert (widths["i__payload"], widths["o__payload"]) == (64, 16)
+    else:
+        assert (widths["windows"], widths["places"], widths["o"]) == (64, 4, 32)
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    ("config", "unit", "engine", "name", "title"),
+    [
+        (TINY, "array", "eie", "eie-2-tiny", "EIE array"),
+        (NM_TINY, "array", "nm", "nm-4x2-tiny", "N:M array"),
+        (NM_TINY, "mac", "nm", "nm-mac-tiny", "N:M MAC unit"),
+    ],
+)
+def test_the_core_file_lists_all_verilog(tmp_path, config, unit, engine, name, title):
+    folder = build(config, tmp_path / "out", unit)
+    core = (folder / f"{name}.core").read_text()
+    assert core.startswith(f"CAPI=2:\nname: skipstone:{engine}:{name}:")
+    assert f"description: Skipstone {title}, configuration {config.digest}\n" in core
+    assert f"    toplevel: {engine}_{unit}\n" in core
     listed = [line.strip("- ") for line in core.splitlines() if line.endswith(".v")]
     assert listed == [f"rtl/{path.name}" for path in sorted(folder.glob("rtl/*.v"))]
 
 
 @pytest.mark.unit
-def test_it_is_the_same_in_every_process(tmp_path):
+@pytest.mark.parametrize("options", ["--engine eie", "--engine nm", "--engine nm --unit mac"])
+def test_it_is_the_same_in_every_process(tmp_path, options):
     folders = [tmp_path / seed for seed in ("0", "1")]
     for folder in folders:
-        command = [sys.executable, "-m", "hw.build", "--preset", "tiny", "--out", str(folder)]
+        words = f"-m hw.build {options} --preset tiny --out {folder}".split()
+        command = [sys.executable, *words]
         environment = {"PYTHONHASHSEED": folder.name, "PATH": ""}
         subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
     assert contents(folders[0]) == contents(folders[1])
@@ -164,6 +203,17 @@ def test_the_command_prints_one_line_or_the_manifest(tmp_path, monkeypatch, caps
 
 
 @pytest.mark.unit
+def test_the_command_takes_an_engine_and_a_unit(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    main(["--engine", "nm", "--rows", "2", "--cols", "1", "--preset", "tiny"])
+    assert capsys.readouterr().out.startswith("build/nm-2x1-tiny: ")
+    main(["--engine", "nm", "--unit", "mac", "--json"])
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["folder"], facts["top"]) == ("build/nm-mac", "nm_mac")
+    assert (tmp_path / "build" / "nm-mac" / "rtl" / "nm_mac.v").exists()
+
+
+@pytest.mark.unit
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -178,6 +228,20 @@ def test_the_command_prints_one_line_or_the_manifest(tmp_path, monkeypatch, caps
         (["--set", "queue_spare=7"], "queue_spare = 7, must be true or false"),
         (["--set", "pes=3", "--pes", "4"], "--pes 4 contradicts --set pes=3"),
         (["--out", "/dev/null/out"], "cannot build into /dev/null/out: Not a directory"),
+        (["--engine", "tpu"], "engine 'tpu' does not exist; there are eie, nm"),
+        (["--rows", "4"], "--rows is an option of the engine nm; eie has --pes"),
+        (
+            ["--engine", "nm", "--pes", "4"],
+            "--pes is an option of the engine eie; nm has --rows, --cols",
+        ),
+        (["--engine", "nm", "--rows", "6"], "rows = 6, must be a power of two"),
+        (["--engine", "nm", "--preset", "isca16"], "there are default, ecp5, tiny"),
+        (["--engine", "nm", "--set", "pes=4"], "N:M configuration has no field 'pes'"),
+        (
+            ["--engine", "nm", "--unit", "pe"],
+            "unit 'pe' of the engine nm cannot be emitted by itself; there are array, mac",
+        ),
+        (["--unit", "mac"], "unit 'mac' of the engine eie cannot be emitted by itself"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(arguments, message):
@@ -187,106 +251,3 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, message):
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert done.stdout == ""
-
-
-# With the tools -------------------------------------------------------------------------------
-
-CONFIGS = {
-    **{name: preset(name, pes=6, clusters=2) for name in ("default", "tiny")},
-    "isca16": preset("isca16", pes=5),
-    "one PE": preset("tiny", pes=1, clusters=1),
-    "64 PEs": preset("default"),
-    "least": preset(
-        "tiny", pes=2, rows=1, act_rows=1, columns=2, biases=1, layers=1, codebooks=1, queue_depth=1
-    ),
-    "narrow": preset("tiny", act_bits=5, weight_bits=3, code_bits=2, run_bits=3, acc_bits=13),
-    "one entry a line": preset("tiny", line_bits=8, run_bits_most=4, lines=16, ahead_depth=0),
-    "wide": preset("tiny", act_bits=24, weight_bits=20, acc_bits=46, line_bits=64, rows=33),
-    "odd": preset(
-        "tiny", pes=7, clusters=1, rows=5, act_rows=3, columns=9, biases=7, layers=3, lines=5
-    ),
-    "clusters of one PE": preset("tiny", pes=8, clusters=8),
-    "lanes": preset("tiny", lanes=2, share_pads=False),
-    "all widths": preset("tiny", lanes=8, run_bits=1, run_bits_most=8, double_buffer=False),
-}
-
-
-@pytest.mark.verilator
-@pytest.mark.parametrize("name", CONFIGS)
-def test_verilator_has_nothing_to_say(tmp_path, name):
-    folder = build(CONFIGS[name], tmp_path / "out")
-    assert lint(folder / "rtl", "eie_array") == ""
-
-
-@pytest.mark.synth
-@pytest.mark.parametrize("name", CONFIGS)
-def test_yosys_reads_it(tmp_path, name):
-    folder = build(CONFIGS[name], tmp_path / "out")
-    code, log = yosys(
-        f"read_verilog {folder}/rtl/*.v",
-        "hierarchy -check -top eie_array",
-        "proc",
-        "check -assert",
-    )
-    assert code == 0, log[-2000:]
-
-
-NARROW = preset(
-    "tiny",
-    pes=2,
-    act_bits=3,
-    weight_bits=3,
-    acc_bits=8,
-    multiplier_bits=3,
-    shift_bits=2,
-    code_bits=2,
-    run_bits=1,
-    run_bits_most=2,
-    line_bits=8,
-    rows=2,
-    act_rows=2,
-    lines=4,
-    columns=4,
-    biases=2,
-    layers=2,
-    codebooks=1,
-    queue_depth=2,
-    ahead_depth=1,
-    counter_bits=8,
-)
-
-
-@pytest.mark.synth
-@pytest.mark.parametrize("fields", [{}, {"lanes": 2, "share_pads": False}])
-def test_the_whole_array_does_what_amaranth_says(tmp_path, fields):
-    config = replace(NARROW, **fields)
-    assert not difference(lambda: EieArray(config), tmp_path, steps=6)
-
-
-@pytest.mark.synth
-@pytest.mark.parametrize(
-    ("unit", "steps"),
-    [(Division, 1), (Lnzd, 1), (Reduce, 4), (Scan, 6)],
-    ids=lambda value: getattr(value, "__name__", str(value)),
-)
-def test_units_of_many_clusters_do_what_amaranth_says(tmp_path, unit, steps):
-    config = replace(NARROW, pes=8, clusters=4, lanes=2)
-    assert not difference(lambda: unit(config), tmp_path, steps=steps)
-
-
-@pytest.mark.unit
-def test_what_is_repeated_is_emitted_once(tmp_path):
-    """PEs, lanes, scans and detection trees, however many there are."""
-    rtl = build(preset("tiny", pes=8, clusters=4, lanes=2), tmp_path / "out") / "rtl"
-    array, pe = ((rtl / f"eie_{name}.v").read_text() for name in ("array", "pe"))
-    for text, module, count in (
-        (array, "eie_pe", 8),
-        (array, "eie_scan", 4),
-        (array, "eie_lnzd", 4),
-        (pe, "eie_lane", 2),
-    ):
-        assert len(re.findall(rf"^ +{module} \w+ \($", text, re.M)) == count
-        assert len(list(rtl.glob(f"{module}.v"))) == 1
-    texts = [path.read_text() for path in rtl.glob("*.v")]
-    modules = [module for text in texts for module in re.findall(r"^module (\w+)", text, re.M)]
-    assert len(set(modules)) == len(modules) == len(texts)

@@ -211,6 +211,33 @@ def test_keywords_and_cpp_words_are_avoided():
 
 
 @pytest.mark.unit
+def test_a_port_is_called_as_others_call_it():
+    """Also one that is called as the variable of loops would be, in a part of a unit."""
+
+    class Part(wiring.Component):
+        where: Out(4)
+
+        def elaborate(self, platform):
+            m = Module()
+            index = Signal(4)
+            m.submodules.words = words = memory.Memory(shape=4, depth=16, init=[])
+            read, write = words.read_port(), words.write_port()
+            m.d.comb += [read.en.eq(1), write.en.eq(1), write.data.eq(index + 1)]
+            m.d.sync += index.eq(index + read.data)
+            m.d.comb += self.where.eq(index)
+            return m
+
+    def body(m, self):
+        m.submodules.part = part = Part()
+        m.d.comb += self.o.eq(part.where ^ self.a)
+
+    text = emit(Small(body), "unit")["unit__part.v"]
+    assert "output reg [3:0] index" in text
+    assert "index <= index + " in text
+    assert "for (index_2 = 0; index_2 < 16; index_2 = index_2 + 1) words[index_2] = 4'd0" in text
+
+
+@pytest.mark.unit
 def test_unread_bits_are_not_made_or_listed():
     def body(m, self):
         count = Signal(9)

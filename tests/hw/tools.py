@@ -9,6 +9,7 @@ from amaranth.back import rtlil
 from amaranth.lib import wiring
 
 from hw.emit import emit
+from hw.platform import flatten
 from sim.tools import verilator_environment
 
 # In a process of its own, because yosys ends the process with its errors.
@@ -55,7 +56,9 @@ def difference(make: Callable[[], wiring.Component], folder: Path, steps: int) -
     ``make()`` builds the component. Returns what yosys prints if it finds a difference.
     """
     gold = folder / "gold.il"
-    gold.write_text(rtlil.convert(make(), name="gold", emit_src=False))
+    component = make()
+    ports = flatten(component)
+    gold.write_text(rtlil.convert(component, name="gold", ports=ports, emit_src=False))
     write_files(emit(make(), "gate"), folder)
     prepare = ("proc", "check -assert", "flatten", "memory_map", "opt_clean")
     code, log = yosys(

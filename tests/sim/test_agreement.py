@@ -6,8 +6,8 @@ import pytest
 from sim.devices import open_device
 from spec.eie.config import EieConfig, preset
 from spec.eie.program import Program
+from sw.host.compare import first_difference, run_loaded
 from sw.host.device import Device
-from sw.host.eie.compare import first_difference, run_loaded
 from sw.host.eie.golden import GoldenDevice
 from tests.programs import DENSITIES, random_acts, random_case, random_config, random_program
 

@@ -19,7 +19,7 @@ from hw.eie.array import EieArray
 from hw.eie.pe import ProcessingElement
 from hw.eie.pointer_read import PointerRead
 from sim.cocotb_build import run_bench
-from sim.eie.native import SHARED, TOP
+from sim.eie.design import EIE
 from spec.eie.config import EieConfig, preset
 from spec.eie.iomap import Error, Memory, descriptor_word_bits
 from spec.eie.program import Program, Segment
@@ -127,7 +127,7 @@ def test_array(config: EieConfig, run: Callable, rng: np.random.Generator) -> No
         *drawn(rng, config, 3, largest=40),
     ]
     assert len(list(jobs[1].program.runs())) > 1
-    run(EieArray(config), TOP, "array_runs", jobs, shared=SHARED)
+    run(EieArray(config), EIE.top, "array_runs", jobs, shared=EIE.shared)
 
 
 def test_array_resets(config: EieConfig, run: Callable, rng: np.random.Generator) -> None:
@@ -136,7 +136,7 @@ def test_array_resets(config: EieConfig, run: Callable, rng: np.random.Generator
         compiled("compiled", rng, config, [30, 20, 10]),
         layer("busy", rng, config, [30, 40], density=0.6),
     ]
-    run(EieArray(config), TOP, "array_resets", jobs, shared=SHARED)
+    run(EieArray(config), EIE.top, "array_resets", jobs, shared=EIE.shared)
 
 
 def test_array_errors(config: EieConfig, run: Callable, rng: np.random.Generator) -> None:
@@ -145,7 +145,7 @@ def test_array_errors(config: EieConfig, run: Callable, rng: np.random.Generator
     program = random_program(rng, config, [inputs, 30, 20], density=0.5, relu=False)
     acts = random_acts(rng, config, 1, program.inputs, density=1.0)
     jobs = [Job("right", program, acts), *mistakes(rng, program, acts)]
-    run(EieArray(config), TOP, "array_errors", jobs, shared=SHARED)
+    run(EieArray(config), EIE.top, "array_errors", jobs, shared=EIE.shared)
 
 
 def mistakes(rng: np.random.Generator, program: Program, acts: np.ndarray) -> list[Job]:

@@ -3,26 +3,38 @@
 import sys
 import time
 
+import numpy as np
 import pytest
 
 import sim.child
-from sim.child import ProcessPort
+from sim.child import ProcessExecutor
+from sim.eie.bus import EieBus
+from sim.nm.bus import NmBus
+from sim.protocol import ANSWER, REQUEST, Status
 from sw.host.port import PortError
-from tests.sim.ports import CONFIG
+from tests.sim.ports import EieHost, NmHost
 
 pytestmark = pytest.mark.unit
 
-ANSWER_RESET = """
+ANSWER_RESET = f"""
 import socket, struct, sys, time
 host = socket.socket(fileno=int(sys.argv[1]))
-host.recv(24)
-host.sendall(struct.pack("=QQQ", 0, 0, 0))
+host.recv({REQUEST.size})
+host.sendall({ANSWER.pack(Status.OK, 0, 0, 0)})
 """
-NEXT_REQUEST = ANSWER_RESET + "host.recv(24)\n"
+NEXT_REQUEST = ANSWER_RESET + f"host.recv({REQUEST.size})\n"
 
 
-def open_script(script: str) -> ProcessPort:
-    return ProcessPort(CONFIG, {}, [sys.executable, "-c", script, "{socket}"])
+class EiePort(EieBus, ProcessExecutor):
+    """Of the EIE array, whatever the process is."""
+
+
+class NmPort(NmBus, ProcessExecutor):
+    """Of the N:M array."""
+
+
+def open_script(script: str) -> EiePort:
+    return EiePort(EieHost.config, {}, [sys.executable, "-c", script, "{socket}"])
 
 
 def test_a_process_that_ends_is_told_with_its_last_words():
@@ -62,11 +74,26 @@ def test_a_process_that_does_not_take_a_large_request_is_ended(monkeypatch):
     port.close()
 
 
-def test_half_an_answer_is_none():
-    port = open_script(NEXT_REQUEST + "host.sendall(bytes(10))")
+@pytest.mark.parametrize("answer", [bytes(10), ANSWER.pack(Status.OK, 5, 0, 3) + bytes(10)])
+def test_half_an_answer_is_none(answer):
+    port = open_script(NEXT_REQUEST + f"host.sendall({answer})")
     with pytest.raises(PortError, match="ended with exit code 0"):
         port.run(10)
     port.close()
+
+
+def test_a_process_that_dies_in_a_run_of_large_streams_is_told():
+    """While it takes the load stream, or gives half of the results."""
+    loads = np.zeros((500_000, NmHost.config.limbs), np.uint64)
+    half = f"host.sendall({ANSWER.pack(Status.OK, 5, 0, 1 << 20)} + bytes(1000))\n"
+    for script in ("", f"host.recv({loads.nbytes}, socket.MSG_WAITALL)\n" + half):
+        command = [sys.executable, "-c", NEXT_REQUEST + script + "sys.exit(7)", "{socket}"]
+        port = NmPort(NmHost.config, {}, command)
+        with pytest.raises(PortError, match="ended with exit code 7"):
+            port.run(10, loads)
+        with pytest.raises(PortError, match="the port is closed"):
+            port.run(10, loads)
+        port.close()
 
 
 def test_a_process_that_never_starts_to_answer_is_told():

@@ -3,8 +3,8 @@
 import pytest
 
 from sim.cocotb_build import BenchError, run_bench
-from tests.sim.ports import CONFIG
-from tests.sim.toy_machine import ToyMachine
+from tests.sim.ports import EieHost
+from tests.sim.toy_machine import EieToy
 
 pytestmark = pytest.mark.verilator
 
@@ -13,8 +13,8 @@ BENCHES = "tests.sim.cocotb_toy"
 
 def run(*tests: str, **options: object) -> list[str]:
     """Run benches of the toy machine, by name."""
-    options.setdefault("environment", {"ROWS": str(CONFIG.rows)})
-    return run_bench(ToyMachine(CONFIG), "toy", BENCHES, tests=tests, **options)
+    options.setdefault("environment", {"ROWS": str(EieHost.config.rows)})
+    return run_bench(EieToy(EieHost.config), "toy", BENCHES, tests=tests, **options)
 
 
 def test_benches_that_pass_are_named():
@@ -46,7 +46,7 @@ def test_no_benches_is_no_success():
 
 def test_a_bench_module_that_is_missing_is_told():
     with pytest.raises(BenchError, match="tests.sim.no_such_module"):
-        run_bench(ToyMachine(CONFIG), "toy", "tests.sim.no_such_module")
+        run_bench(EieToy(EieHost.config), "toy", "tests.sim.no_such_module")
 
 
 def test_a_bench_that_takes_too_long_is_ended():

@@ -3,7 +3,7 @@
 import pytest
 
 from sim.devices import open_device
-from sw.host.eie.compare import first_difference, run_on
+from sw.host.compare import first_difference, run_on
 from sw.host.eie.golden import GoldenDevice
 from tests.sw.compile.eie.test_gates import CONFIGS, NETWORKS, compiled
 

@@ -92,11 +92,11 @@ class Broken(GoldenDevice):
 
 def swap_devices(monkeypatch, kind):
     """Let ``pysim`` open another kind of device."""
-    monkeypatch.setattr(
-        run,
-        "open_device",
-        lambda name, config, **_: kind(config) if name == "pysim" else GoldenDevice(config),
-    )
+
+    def open_for(name, program, **_):
+        return (kind if name == "pysim" else GoldenDevice)(program.config)
+
+    monkeypatch.setattr(run, "open_for", open_for)
 
 
 def test_a_difference_is_exit_code_1(files, capsys, monkeypatch):

@@ -8,13 +8,16 @@ import pytest
 
 import sim.tools
 import sim.verilate
-from sim.eie.native import recipe
+from sim.eie.design import EIE
+from sim.native import native_recipe
+from sim.nm.design import NM
 from sim.recipe import Recipe, ports_of
 from sim.verilate import BuildError, build
 from spec.eie.config import preset
 from spec.errors import UserError
-from tests.sim.ports import CONFIG
-from tests.sim.toy_machine import ToyMachine
+from spec.nm import config as nm_config
+from tests.sim.ports import EieHost
+from tests.sim.toy_machine import EieToy
 
 SOURCE = """
 #include "Vtop.h"
@@ -45,14 +48,20 @@ def test_whatever_decides_a_program_is_in_its_key(tiny, monkeypatch):
         replace(tiny, options=["--vpi"]),
         replace(tiny, macros={"A": 1}),
         replace(tiny, waves=True),
-        recipe(CONFIG, ToyMachine),
-        recipe(preset("tiny", pes=2), ToyMachine),
+        native_recipe(EIE, EieHost.config, EieToy),
+        native_recipe(EIE, preset("tiny", pes=2), EieToy),
     ]
     assert len({tiny.key, *(other.key for other in others)}) == len(others) + 1
     assert replace(tiny).key == tiny.key
     changed = replace(tiny)
     changed.sources[0].write_text(SOURCE + "\n")
     assert changed.key != tiny.key
+    header = tiny.sources[0].with_suffix(".hpp")
+    keys = {changed.key}
+    for text in ("", "int a;"):
+        header.write_text(text)
+        keys.add(replace(changed, headers=[header]).key)
+    assert len(keys) == 3
     monkeypatch.setattr(sim.tools, "find", lambda tool: sim.tools.Found("other", ""))
     assert replace(tiny).key != changed.key
 
@@ -65,12 +74,14 @@ def test_ports_are_read_from_the_text():
 
 @pytest.mark.unit
 def test_modules_of_many_instances_are_compiled_once():
-    made = recipe(preset("tiny"))
+    made = native_recipe(EIE, preset("tiny"))
     assert made.shared == ["eie_pe"]
     control = made.control_file()
     assert 'no_inline -module "eie_pe"' in control
     assert 'public_flat_rd -module "eie_pe" -var "rst"' in control
     assert '"clk"' not in control
+    assert native_recipe(NM, nm_config.preset("tiny")).shared == ["nm_mac", "nm_distribute"]
+    assert native_recipe(EIE, EieHost.config, EieToy).shared == []
 
 
 @pytest.mark.unit

@@ -1,76 +1,129 @@
-"""A machine with the ports of the array and next to nothing behind them, to test executors with."""
+"""Machines with the ports of the arrays and next to nothing behind them, to test executors with."""
 
-from amaranth import Cat, Module, Mux, Signal
+from abc import abstractmethod
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any, ClassVar
+
+from amaranth import Cat, Const, Module, Mux, ResetInserter, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.memory import Ram
-from spec.eie.config import IO_DATA_BITS, EieConfig
-from spec.eie.iomap import ERROR_BITS, Error, Memory, read_fields, write_fields
+from hw.stream_queue import StreamQueue
+from spec.config import IO_DATA_BITS
+from spec.eie import iomap as eie_iomap
+from spec.eie.config import EieConfig
+from spec.nm import iomap as nm_iomap
+from spec.nm.config import NmConfig
 
 ROW_BITS = 4
 
 
-class ToyMachine(wiring.Component):
-    """Keeps ``2 ** ROW_BITS`` words for each PE, and is busy for as long as it is told.
+class Toy(wiring.Component):
+    """Keeps some words, and is busy for as long as it is told: what the toys of all engines do.
 
-    A write to CONTROL 0 sets the cycles of a run, to CONTROL 1 its error code. A read of CONTROL 0
-    tells how many cycles there have been since the start, of 1 since the machine was made, of 2 how
-    many writes were taken in these cycles. ACTIVATIONS are kept; writes to LINES are taken while
-    busy, too, and are kept as activations. A request for COUNTERS is never taken, so that the host
-    waits in vain. Like the array, the machine is busy for ``config.rows`` cycles after reset.
+    It has controls. A write to control 0 sets the cycles of a run, to control 1 its error code. A
+    read of control 0 tells how many cycles there have been since the start, of 1 since the machine
+    was made, of 2 whatever the engine's toy counts. A request for COUNTERS is never taken, so that
+    the host waits in vain.
+
+    Parameters
+    ----------
+    config
+    members : mapping
+        Of the signature, beside those that all arrays have.
+    kept_bits : int
+        Of the address of a kept word.
     """
 
-    def __init__(self, config: EieConfig):
+    iomap: ClassVar[ModuleType]
+    """The engine's."""
+    refused: ClassVar[int]
+    """Error code of a start before the cycles of a run have been set."""
+
+    def __init__(self, config: Any, members: Mapping[str, Any], *, kept_bits: int):
+        iomap = self.iomap
         self.config = config
+        self.kept_bits = kept_bits
+        self.counted = Signal(32)
         super().__init__(
             {
-                "write": In(stream.Signature(sum(write_fields(config).values()))),
-                "read": In(stream.Signature(sum(read_fields(config).values()))),
+                "write": In(stream.Signature(sum(iomap.write_fields(config).values()))),
+                "read": In(stream.Signature(sum(iomap.read_fields(config).values()))),
                 "data": Out(stream.Signature(IO_DATA_BITS)),
                 "start": In(1),
                 "busy": Out(1),
-                "error": Out(ERROR_BITS),
+                "error": Out(iomap.ERROR_BITS),
+                **members,
             }
         )
 
+    @abstractmethod
+    def is_control(self, request: dict) -> Any:
+        """Whether a request is for a control."""
+
+    @abstractmethod
+    def kept_address(self, request: dict) -> Any:
+        """Of a kept word."""
+
+    def is_for_busy(self, request: dict) -> Any:
+        """Whether a write is taken while busy, too; others wait."""
+        return Const(0)
+
+    def busy_after_reset(self) -> int:
+        """For how many cycles."""
+        return 0
+
+    @abstractmethod
+    def serve(self, m: Module, wrote: Signal, launch: Signal) -> None:
+        """The engine's own: what happens during runs, and ``counted``."""
+
     def elaborate(self, platform):
         m = Module()
-        m.submodules.words = words = Ram(IO_DATA_BITS, self.config.pes << ROW_BITS)
-        write = self._fields(self.write.payload, write_fields(self.config))
-        read = self._fields(self.read.payload, read_fields(self.config))
+        write = self._fields(self.write.payload, self.iomap.write_fields(self.config))
+        read = self._fields(self.read.payload, self.iomap.read_fields(self.config))
+        left = Signal(32, init=self.busy_after_reset())
+        m.d.comb += self.busy.eq(left != 0)
 
         # Take a write at once, a read when the answer before has gone.
+        deaf = self.iomap.Memory.COUNTERS
         writes, reads, asked = Signal(), Signal(), Signal()
         m.d.comb += [
-            self.write.ready.eq(
-                Mux(self.busy, write["memory"] == Memory.LINES, write["memory"] != Memory.COUNTERS)
-            ),
+            self.write.ready.eq(Mux(self.busy, self.is_for_busy(write), write["memory"] != deaf)),
             self.read.ready.eq(
                 ~self.busy
                 & ~self.write.valid
                 & ~asked
                 & (~self.data.valid | self.data.ready)
-                & (read["memory"] != Memory.COUNTERS)
+                & (read["memory"] != deaf)
             ),
             writes.eq(self.write.valid & self.write.ready),
             reads.eq(self.read.valid & self.read.ready),
         ]
+        m.d.sync += asked.eq(reads)
+        launch, taken = Signal(), Signal(32)
+        self._answer(m, write, read, writes, reads, asked, taken)
+        self._run(m, write, writes, left, launch, taken)
+        self.serve(m, writes, launch)
+        return m
+
+    def _answer(self, m, write, read, writes, reads, asked, taken) -> None:
+        """Keep words, and answer reads."""
+        m.submodules.words = words = Ram(IO_DATA_BITS, 1 << self.kept_bits)
         m.d.comb += [
-            words.write_enable.eq(writes & (write["memory"] != Memory.CONTROL)),
-            words.write_address.eq(Cat(write["address"][:ROW_BITS], write["pe"])),
+            words.write_enable.eq(writes & ~self.is_control(write)),
+            words.write_address.eq(self.kept_address(write)),
             words.write_data.eq(write["data"]),
             words.read_enable.eq(reads),
-            words.read_address.eq(Cat(read["address"][:ROW_BITS], read["pe"])),
+            words.read_address.eq(self.kept_address(read)),
         ]
-        taken, now, hidden, count = Signal(32), Signal(32), Signal(32), Signal(32)
-        of_words = Signal()
+        now, count, of_words = Signal(32), Signal(32), Signal()
+        address = read["address"]
         m.d.sync += [
             now.eq(now + 1),
-            hidden.eq(hidden + (writes & self.busy)),
-            asked.eq(reads),
-            count.eq(Mux(read["address"][1], hidden, Mux(read["address"][0], now, taken))),
-            of_words.eq(read["memory"] != Memory.CONTROL),
+            count.eq(Mux(address[1], self.counted, Mux(address[0], now, taken))),
+            of_words.eq(~self.is_control(read)),
         ]
         with m.If(asked):
             m.d.sync += [
@@ -80,25 +133,24 @@ class ToyMachine(wiring.Component):
         with m.Elif(self.data.ready):
             m.d.sync += self.data.valid.eq(0)
 
-        # Be busy after reset, and for as long as the host has asked for after a start.
-        left = Signal(32, init=self.config.rows)
-        length, code = Signal(32), Signal(ERROR_BITS)
-        with m.If(writes & (write["memory"] == Memory.CONTROL)):
+    def _run(self, m, write, writes, left, launch, taken) -> None:
+        """Be busy for as long as the host has asked for after a start."""
+        length, code = Signal(32), Signal(self.iomap.ERROR_BITS)
+        with m.If(writes & self.is_control(write)):
             with m.If(write["address"][0]):
                 m.d.sync += code.eq(write["data"])
             with m.Else():
                 m.d.sync += length.eq(write["data"])
-        m.d.comb += self.busy.eq(left != 0)
         with m.If(self.busy):
             m.d.sync += [left.eq(left - 1), taken.eq(taken + 1)]
         with m.If(self.start):
             with m.If(self.busy):
-                m.d.sync += self.error.eq(Error.BUSY)
+                m.d.sync += self.error.eq(self.iomap.Error.BUSY)
             with m.Elif(length == 0):
-                m.d.sync += self.error.eq(Error.NO_IMAGE)
+                m.d.sync += self.error.eq(self.refused)
             with m.Else():
-                m.d.sync += [left.eq(length), taken.eq(0), hidden.eq(0), self.error.eq(code)]
-        return m
+                m.d.comb += launch.eq(1)
+                m.d.sync += [left.eq(length), taken.eq(0), self.error.eq(code)]
 
     @staticmethod
     def _fields(payload, widths: dict[str, int]) -> dict:
@@ -108,3 +160,88 @@ class ToyMachine(wiring.Component):
             fields[name] = payload[at : at + width]
             at += width
         return fields
+
+
+class EieToy(Toy):
+    """Keeps ``2 ** ROW_BITS`` words for each PE, as ACTIVATIONS; writes to LINES, which are kept as
+    activations, are taken while busy, too. Control 2 counts these writes. Like the array, it is
+    busy for ``config.rows`` cycles after reset."""
+
+    iomap = eie_iomap
+    refused = eie_iomap.Error.NO_IMAGE
+
+    def __init__(self, config: EieConfig):
+        super().__init__(config, {}, kept_bits=(config.pes << ROW_BITS).bit_length())
+
+    def is_control(self, request: dict):
+        return request["memory"] == eie_iomap.Memory.CONTROL
+
+    def kept_address(self, request: dict):
+        return Cat(request["address"][:ROW_BITS], request["pe"])
+
+    def is_for_busy(self, request: dict):
+        return request["memory"] == eie_iomap.Memory.LINES
+
+    def busy_after_reset(self) -> int:
+        return self.config.rows
+
+    def serve(self, m: Module, wrote: Signal, launch: Signal) -> None:
+        m.d.sync += self.counted.eq(self.counted + (wrote & self.busy))
+        with m.If(launch):
+            m.d.sync += self.counted.eq(0)
+
+
+class NmToy(Toy):
+    """Keeps words from address :attr:`FIRST` on. While busy it takes every second word of the load
+    stream, if it can, and gives it back on the result stream, added to the number of words before
+    it. Control 2 counts the words that were offered and then taken back, or changed."""
+
+    FIRST = 4
+    """Addresses below are controls."""
+    DEPTH = 3
+    """Words that are kept until their result is taken."""
+
+    iomap = nm_iomap
+    refused = nm_iomap.Error.DESCRIPTOR
+
+    def __init__(self, config: NmConfig):
+        members = {
+            "i": In(stream.Signature(config.load_bits)),
+            "o": Out(stream.Signature(config.lane_bits)),
+        }
+        super().__init__(config, members, kept_bits=nm_iomap.address_bits(config))
+
+    def is_control(self, request: dict):
+        return request["address"] < self.FIRST
+
+    def kept_address(self, request: dict):
+        return request["address"]
+
+    def serve(self, m: Module, wrote: Signal, launch: Signal) -> None:
+        queue = StreamQueue(self.config.lane_bits, self.DEPTH)
+        m.submodules.queue = ResetInserter(launch)(queue)
+        turn, number = Signal(), Signal(32)
+        takes = Signal()
+        m.d.comb += [
+            self.i.ready.eq(self.busy & turn & queue.i.ready),
+            takes.eq(self.i.valid & self.i.ready),
+            queue.i.valid.eq(takes),
+            queue.i.payload.eq(self.i.payload + number),
+            self.o.valid.eq(self.busy & queue.o.valid),
+            self.o.payload.eq(queue.o.payload),
+            queue.o.ready.eq(self.o.ready & self.busy),
+        ]
+        m.d.sync += turn.eq(~turn)
+        with m.If(takes):
+            m.d.sync += number.eq(number + 1)
+        with m.If(launch):
+            m.d.sync += [turn.eq(0), number.eq(0)]
+
+        # Watch the host.
+        waits, waiting = Signal(), Signal(self.config.load_bits)
+        m.d.sync += [
+            waits.eq(self.busy & self.i.valid & ~self.i.ready),
+            waiting.eq(self.i.payload),
+        ]
+        with m.If(waits & self.busy & (~self.i.valid | (self.i.payload != waiting))):
+            m.d.sync += self.counted.eq(self.counted + 1)

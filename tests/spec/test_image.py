@@ -17,6 +17,7 @@ from spec.eie.program import MEMORIES, Program
 from spec.errors import UserError
 from tests.packing import Builder, Plan, Tile
 from tests.programs import random_case, random_codes, random_program
+from tests.spec.images import forged
 
 pytestmark = pytest.mark.unit
 
@@ -60,6 +61,15 @@ def test_orders_of_another_type_are_refused(program):
     tensors["layer0.order"] = tensors["layer0.order"].astype(np.float32)
     with pytest.raises(UserError, match="metadata is incomplete or wrong .an order is float32"):
         image.from_bytes(forged(program, lambda document: document, tensors))
+
+
+def test_orders_of_outputs_beyond_all_bounds_are_refused(program):
+    def change(document: dict) -> dict:
+        document["layers"][0]["outputs"] = 1 << 62
+        return document
+
+    with pytest.raises(UserError, match="layer0: its order names not every output once"):
+        image.from_bytes(forged(program, change))
 
 
 def test_orders_may_be_left_out(program):
@@ -118,17 +128,6 @@ def test_other_safetensors_are_refused():
         image.from_bytes(data)
 
 
-def forged(program: Program, change, tensors: dict[str, np.ndarray] | None = None) -> bytes:
-    """An image with other metadata (and tensors) and a checksum that is right."""
-    data = image.to_bytes(program)
-    tensors = tensors or safetensors.numpy.load(data)
-    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    document = json.loads(header["__metadata__"]["skipstone"])
-    text = json.dumps(change(document))
-    metadata = {"skipstone": text, "sha256": image._checksum(text, tensors)}
-    return safetensors.numpy.save(tensors, metadata)
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -137,6 +136,7 @@ def forged(program: Program, change, tensors: dict[str, np.ndarray] | None = Non
             lambda d: d | {"engine": "gpu"},
             "engine 'gpu', this reader takes eie, nm, mixed",
         ),
+        (lambda d: d | {"engine": []}, r"engine \[\], this reader takes"),
         (lambda d: d | {"config_digest": "0" * 16}, "does not have the digest that it states"),
         (lambda d: d | {"config": d["config"] | {"pes": 0}}, "pes = 0, must be an integer"),
         (lambda d: d | {"config": {}}, "unknown or missing fields"),

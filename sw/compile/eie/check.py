@@ -1,7 +1,7 @@
-"""Checks: after every step the batch is run again, and what changed is written down."""
+"""Checks: the batch after every step of the compiler, and the packed image against the integers."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -9,72 +9,12 @@ from spec.eie.config import EieConfig
 from spec.eie.golden import GoldenModel
 from spec.eie.program import Program, Run, Slice
 from spec.numbers import quantize, requantize
-from sw.compile.eie.quantize import EXACT_FLOAT, IntegerLayer
+from sw.compile.eie.quantize import IntegerLayer
 from sw.compile.eie.share import SharedLayer
+from sw.compile.scaling import EXACT_FLOAT
 
 _BLOCK_WEIGHTS = 1 << 23
 """Weights that are spread out from codes at a time."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """The batch after one step of the compiler.
-
-    Attributes
-    ----------
-    name : str
-    samples : int
-        Of the batch that were run.
-    change : float
-        Largest difference of any output to the step before.
-    relative : float
-        The same as a part of the network's largest output.
-    total : float
-        Largest difference to the network as given, as the same part.
-    agreement : float
-        Part of the samples whose largest output is the same one as in the network as given.
-    notes : tuple of str
-        What happened in this step.
-    """
-
-    name: str
-    samples: int
-    change: float
-    relative: float
-    total: float
-    agreement: float
-    notes: tuple[str, ...] = ()
-
-
-@dataclass
-class Log:
-    """Collects steps; the first one's outputs are what the others are held against."""
-
-    steps: list[Step] = field(default_factory=list)
-    original: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
-    previous: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
-
-    def add(self, name: str, outputs: np.ndarray, notes: Sequence[str] = ()) -> None:
-        """Record a step by its real outputs, (samples, outputs), on all samples or the first; each
-        step of a sequence counts as a sample."""
-        outputs = outputs.reshape(-1, outputs.shape[-1])
-        if not self.steps:
-            self.original = self.previous = outputs
-        samples = len(outputs)
-        original, previous = self.original[:samples], self.previous[:samples]
-        largest = float(np.abs(original).max()) or 1.0
-        change = float(np.abs(outputs - previous).max())
-        step = Step(
-            name=name,
-            samples=samples,
-            change=change,
-            relative=change / largest,
-            total=float(np.abs(outputs - original).max()) / largest,
-            agreement=float((outputs.argmax(axis=1) == original.argmax(axis=1)).mean()),
-            notes=tuple(notes),
-        )
-        self.steps.append(step)
-        self.previous = outputs
 
 
 def run_shared(layers: Sequence[SharedLayer], batch: np.ndarray) -> np.ndarray:

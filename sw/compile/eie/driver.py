@@ -5,31 +5,17 @@ What lives in calibration decides how rows are balanced and arrays divided: in t
 is codes and integers and its outputs do not have places yet.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
-from torch import nn
-from torch.export import ExportedProgram
 from tqdm import tqdm
 
 from spec.eie.config import EieConfig
 from spec.eie.program import Program
-from spec.errors import UserError
 from spec.numbers import quantize
-from sw.compile.calibrate import (
-    HEADROOM,
-    check_samples,
-    flatten_samples,
-    measure,
-    sequence_samples,
-)
-from sw.compile.capture import capture
-from sw.compile.eie.check import Log, Step, check_program, integer_vectors
+from sw.compile.calibrate import HEADROOM, Ranges
+from sw.compile.eie.check import check_program, integer_vectors
 from sw.compile.eie.check_lstm import (
     check_recurrent,
     run_integer_weights_recurrent,
@@ -42,47 +28,23 @@ from sw.compile.eie.integer_lstm import IntegerLstm
 from sw.compile.eie.pack import pack_network
 from sw.compile.eie.quantize import IntegerLayer
 from sw.compile.eie.quantize_lstm import quantize_recurrent
-from sw.compile.eie.share import SharedLayer, SharedLstm, recover, recover_lstm
+from sw.compile.eie.share import SharedLayer, SharedLstm, recover, recover_lstm, refuse_windows
 from sw.compile.eie.tile import tile_network
-from sw.compile.network import FloatLayer, FloatLstm, Network
+from sw.compile.network import FloatLayer, FloatLstm
+from sw.compile.prepare import Model, check_count_of, prepare
+from sw.compile.result import Result as AnyResult
+from sw.compile.steps import CHECK_SAMPLES, Log, stages
 
-CHECK_SAMPLES = 32
 
-
-@dataclass(frozen=True)
-class Result:
-    """What the compiler made.
-
-    Attributes
-    ----------
-    program : Program
-        For :func:`spec.image.write`.
-    layers : list of dict
-        A JSON-ready summary of each layer.
-    steps : list of Step
-        The batch after each step.
-    notes : tuple of str
-        What was assumed about the network.
-    """
-
-    program: Program
-    layers: list[dict[str, Any]]
-    steps: list[Step]
-    notes: tuple[str, ...]
+class Result(AnyResult[Program]):
+    """What the compiler made; see :class:`sw.compile.result.Result`."""
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "config": self.program.config.to_json(),
-            "config_digest": self.program.config.digest,
-            "segments": len(self.program.segments),
-            "layers": self.layers,
-            "steps": [asdict(step) for step in self.steps],
-            "notes": list(self.notes),
-        }
+        return super().to_json() | {"segments": len(self.program.segments)}
 
 
 def compile_network(
-    model: Network | nn.Module | ExportedProgram | Mapping[str, torch.Tensor] | str | Path,
+    model: Model,
     calibration: np.ndarray,
     config: EieConfig,
     *,
@@ -98,8 +60,7 @@ def compile_network(
 
     Parameters
     ----------
-    model : Network, nn.Module, ExportedProgram, state dict, or path
-        See :func:`sw.compile.capture.capture`.
+    model : one of :data:`sw.compile.prepare.Model`
     calibration : floats or uint8, shape (samples, ...)
         Inputs to measure activation ranges on, and to check every step with.
     config : EieConfig
@@ -123,70 +84,86 @@ def compile_network(
     UserError
         If the network, the samples or an option cannot be taken.
     """
-    if check_count < 1:
-        raise UserError(f"check samples = {check_count}, must be at least 1")
+    check_options(config, clusters=clusters, check_count=check_count)
+    with stages(progress) as bar:
+        prepared = prepare(model, calibration, bar, activation=activation, headroom=headroom)
+        program, summaries = compile_layers(
+            prepared.network.layers,
+            prepared.ranges,
+            prepared.batch,
+            config,
+            prepared.log,
+            bar,
+            rescale=rescale,
+            balance=balance,
+            clusters=clusters,
+            check_count=check_count,
+        )
+    return Result(program, summaries, prepared.log.steps, prepared.network.notes)
+
+
+def check_options(config: EieConfig, *, clusters: int | None, check_count: int) -> None:
+    """Refuse options before any work."""
+    check_count_of(check_count)
     check_clusters(clusters, config)
-    samples = check_samples(calibration)
-    log = Log()
-    with _stages(progress) as bar:
-        stage = bar.set_description_str
-        stage("capture")
-        captured = isinstance(model, Network)
-        network = model if captured else capture(model, samples, activation=activation)
-        recurrent = network.recurrent
-        if recurrent:
-            batch = sequence_samples(samples, network)
-        else:
-            batch = flatten_samples(samples, network.inputs)
-
-        stage("calibrate")
-        ranges, folded = measure(network.layers, batch, headroom)
-        original = folded if network.run is None else network.run(batch)
-        if not np.isfinite(original).all():
-            raise UserError("the network's own outputs on the calibration samples are not finite")
-        log.add("network", original)
-        log.add("folded", folded, _notes_of_folding(network))
-
-        stage("recover shared weights")
-        shared = [_recover(layer, config) for layer in network.layers]
-        log.add("shared", run_shared_recurrent(shared, batch), _notes_of_sharing(shared))
-
-        stage("quantize")
-        layers = quantize_recurrent(shared, ranges, config, rescale=rescale)
-        notes = _notes_of_quantization(layers, config)
-        log.add("integer weights", run_integer_weights_recurrent(layers, batch), notes)
-        integers = quantize(batch, layers[0].input_scale, config.act_bits)
-        scale = layers[-1].output_scale
-        log.add("integer activations", run_integers_recurrent(layers, integers, config) * scale)
-
-        stage("tile and pack")
-        stored = [as_stored(layer, config) for layer in layers]
-        plain = [layer for layer in layers if isinstance(layer, IntegerLayer)]
-        activity = None if recurrent else _activity(plain, integers, config)
-        tiling = tile_network(stored, config, activity=activity, balance=balance, clusters=clusters)
-        program = pack_network(stored, tiling, config)
-
-        stage("check the image")
-        some = integers[:check_count]
-        if recurrent:
-            outputs = check_recurrent(program, layers, some, bar.update)
-        else:
-            outputs = check_program(program, plain, some, bar.update)
-        log.add("packed image", outputs * scale, ("equal to the integers before, bit for bit",))
-    divided = zip(shared, layers, stored, tiling.divisions, strict=True)
-    summaries = [_summarize(*each) for each in divided]
-    return Result(program, summaries, log.steps, network.notes)
 
 
-@contextmanager
-def _stages(progress: bool) -> Iterator[tqdm]:
-    """On a terminal, a line with the step at work and the time since the beginning."""
-    hidden = None if progress else True
-    with tqdm(bar_format="{desc} [{elapsed}]", leave=False, disable=hidden) as bar:
-        yield bar
+def compile_layers(
+    layers: Sequence[FloatLayer | FloatLstm],
+    ranges: Ranges,
+    batch: np.ndarray,
+    config: EieConfig,
+    log: Log,
+    bar: tqdm,
+    *,
+    rescale: bool = True,
+    balance: bool = True,
+    clusters: int | None = None,
+    check_count: int = CHECK_SAMPLES,
+) -> tuple[Program, list[dict[str, Any]]]:
+    """A program of layers that are captured and measured, and a summary of each.
+
+    Parameters
+    ----------
+    batch : float64
+        What the first layer takes.
+    log : Log
+        Ends with the outputs that the layers themselves have; what follows is added.
+    """
+    stage = bar.set_description_str
+    stage("recover shared weights")
+    shared = [_recover(layer, config) for layer in layers]
+    log.add("shared", run_shared_recurrent(shared, batch), _notes_of_sharing(shared))
+
+    stage("quantize")
+    integer = quantize_recurrent(shared, ranges, config, rescale=rescale)
+    notes = _notes_of_quantization(integer, config)
+    log.add("integer weights", run_integer_weights_recurrent(integer, batch), notes)
+    integers = quantize(batch, integer[0].input_scale, config.act_bits)
+    scale = integer[-1].output_scale
+    log.add("integer activations", run_integers_recurrent(integer, integers, config) * scale)
+
+    stage("tile and pack")
+    stored = [as_stored(layer, config) for layer in integer]
+    plain = [layer for layer in integer if isinstance(layer, IntegerLayer)]
+    recurrent = len(plain) < len(integer)
+    activity = None if recurrent else _activity(plain, integers, config)
+    tiling = tile_network(stored, config, activity=activity, balance=balance, clusters=clusters)
+    program = pack_network(stored, tiling, config)
+
+    stage("check the image")
+    some = integers[:check_count]
+    if recurrent:
+        outputs = check_recurrent(program, integer, some, bar.update)
+    else:
+        outputs = check_program(program, plain, some, bar.update)
+    log.add("packed image", outputs * scale, ("equal to the integers before, bit for bit",))
+    divided = zip(shared, integer, stored, tiling.divisions, strict=True)
+    return program, [_summarize(*each) for each in divided]
 
 
 def _recover(layer: FloatLayer | FloatLstm, config: EieConfig) -> SharedLayer | SharedLstm:
+    refuse_windows(layer)
     if isinstance(layer, FloatLstm):
         return recover_lstm(layer, config)
     return recover(layer, config)
@@ -199,14 +176,6 @@ def _activity(
     for feed-forward networks."""
     *vectors, _ = integer_vectors(layers, integers, config)
     return [vector != 0 for vector in vectors]
-
-
-def _notes_of_folding(network: Network) -> list[str]:
-    return [
-        f"{layer.name}: absorbed {', '.join(layer.folded)}"
-        for layer in network.layers
-        if layer.folded
-    ]
 
 
 def _notes_of_sharing(layers: Sequence[SharedLayer | SharedLstm]) -> list[str]:

@@ -8,8 +8,8 @@ import numpy as np
 from spec.eie.lstm import LstmCell, step
 from spec.errors import UserError
 from spec.numbers import requantize, signed_bits
-from sw.compile.eie.quantize import EXACT_FLOAT
 from sw.compile.network import FloatLstm
+from sw.compile.scaling import EXACT_FLOAT
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

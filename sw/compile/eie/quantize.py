@@ -14,16 +14,10 @@ import numpy as np
 
 from spec.eie.config import EieConfig
 from spec.errors import UserError
-from spec.numbers import choose_multiplier, signed_bits, signed_bounds
+from spec.numbers import signed_bits, signed_bounds
 from sw.compile.calibrate import Ranges
 from sw.compile.eie.share import SharedLayer
-
-COARSEST_MULTIPLIER = 2.0**-4
-"""A requantization factor further off than this (and than its width makes it) is not taken: outputs
-that fitted in calibration would saturate."""
-
-EXACT_FLOAT = 1 << 53
-"""Up to here every integer is a float64."""
+from sw.compile.scaling import MisfitError, requantization
 
 Quantized = TypeVar("Quantized")
 
@@ -142,10 +136,6 @@ def quantize_layer(
     return with_most_bits(layer.name, attempt, config, rescale)
 
 
-class MisfitError(Exception):
-    """Why a layer cannot have weights of some width; begins behind the layer's name."""
-
-
 def with_most_bits(
     name: str, attempt: Callable[[int], Quantized], config: EieConfig, rescale: bool
 ) -> Quantized:
@@ -253,20 +243,3 @@ def quantize_bias(bias: np.ndarray, scale: float, config: EieConfig) -> np.ndarr
             f"an accumulator of {config.acc_bits} bits holds {low}...{high}"
         )
     return rounded.astype(np.int64)
-
-
-def requantization(ratio: float, config: EieConfig) -> tuple[int, int]:
-    """Multiplier and shift for a real factor."""
-    try:
-        multiplier, shift = choose_multiplier(
-            ratio, multiplier_bits=config.multiplier_bits, shift_max=config.shift_max
-        )
-    except UserError as error:
-        raise MisfitError(f": {error}") from None
-    off = abs(math.ldexp(multiplier, -shift) / ratio - 1)
-    if off > max(COARSEST_MULTIPLIER, 2.0**-config.multiplier_bits):
-        raise MisfitError(
-            f": a shift of {config.shift_bits} bits is too short, "
-            f"the requantization factor {ratio:.3g} would be off by {off:.0%}"
-        )
-    return multiplier, shift

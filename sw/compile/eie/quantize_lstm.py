@@ -26,16 +26,15 @@ from sw.compile.calibrate import LstmRange, Ranges
 from sw.compile.eie.integer_lstm import IntegerLstm
 from sw.compile.eie.quantize import (
     IntegerLayer,
-    MisfitError,
     check_sums,
     count_codes,
     drop_vanished,
     quantize_bias,
     quantize_layer,
-    requantization,
     with_most_bits,
 )
 from sw.compile.eie.share import SharedLayer, SharedLstm
+from sw.compile.scaling import MisfitError, requantization
 
 
 def quantize_recurrent(

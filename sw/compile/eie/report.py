@@ -1,20 +1,15 @@
 """The compiler's report as text."""
 
 from spec.eie.config import EieConfig
-from sw.compile.eie.check import Step
 from sw.compile.eie.driver import Result
+from sw.compile.steps import table as steps_table
 
 
 def table(result: Result) -> str:
     """Steps, then layers."""
     config = result.program.config
     lines = [f"note: {note}" for note in result.notes]
-    lines += [
-        f"{'step':<20}{'samples':>8}{'change':>11}{'relative':>11}{'in all':>11}{'same top-1':>12}"
-    ]
-    for step in result.steps:
-        lines.append(_step(step))
-        lines += [f"  {note}" for note in step.notes]
+    lines += steps_table(result.steps)
     lines += [
         "",
         f"{'layer':<16}{'size':>12}{'density':>9}{'entries':>10}{'pads':>9}{'lone':>8}{'runs':>6}"
@@ -29,13 +24,6 @@ def table(result: Result) -> str:
     lines += [_numbers(layer, config) for layer in result.layers]
     lines += [_scales(layer) for layer in result.layers]
     return "\n".join(lines)
-
-
-def _step(step: Step) -> str:
-    return (
-        f"{step.name:<20}{step.samples:>8}{step.change:>11.3g}{step.relative:>11.2g}"
-        f"{step.total:>11.2g}{step.agreement:>12.1%}"
-    )
 
 
 def _storage(layer: dict) -> str:

@@ -60,6 +60,15 @@ class SharedLstm:
         )
 
 
+def refuse_windows(layer: FloatLayer | FloatLstm) -> None:
+    """Refuse a convolution."""
+    if isinstance(layer, FloatLayer) and layer.windows:
+        raise UserError(
+            f"layer {layer.name}: a convolution, but an EIE array computes fully connected layers "
+            "and LSTMs; the N:M engine takes it (--engine nm, or auto)"
+        )
+
+
 def recover(layer: FloatLayer, config: EieConfig) -> SharedLayer:
     """Recover the codebook of a fully connected layer whose weights were shared.
 

@@ -1,85 +1,49 @@
-"""Same bits, same cycles: one batch on two devices, and the first difference between them."""
+"""The first counter of an EIE array in which two results differ."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-
-import numpy as np
 
 from spec.eie.counters import ARRAY_COUNTERS, PE_COUNTERS
 from spec.eie.cycles import PassCounts
 from spec.eie.program import Program
-from sw.host.device import Device, Tick, quiet
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a device made of a batch.
-
-    Attributes
-    ----------
-    paced : bool
-        Counters that depend on the host's pace, :data:`OF_PACE`, are exact.
-    """
-
-    device: str
-    outputs: np.ndarray
-    counts: list[PassCounts]
-    paced: bool = True
-
+from sw.host.difference import Difference, first_index
 
 OF_PACE = ("hidden",)
 """Counters that are not compared with those of a device which is not paced."""
 
 
-def run_on(device: Device, program: Program, batch: np.ndarray, tick: Tick = quiet) -> Result:
-    """Load a program and run a batch."""
-    device.load(program)
-    return run_loaded(device, batch, tick)
+def first_difference(
+    program: Program,
+    one: Sequence[PassCounts],
+    other: Sequence[PassCounts],
+    images: int,
+    *,
+    paced: bool,
+) -> Difference | None:
+    """Counters of the array come before those of PEs, earlier passes first.
 
-
-def run_loaded(device: Device, batch: np.ndarray, tick: Tick = quiet) -> Result:
-    """Run a batch on what is loaded."""
-    outputs = device.run(batch, tick)
-    return Result(device.name, outputs, device.counters(), device.paced)
-
-
-def first_difference(program: Program, one: Result, other: Result) -> str | None:
-    """The first output or counter in which two results differ, or None.
-
-    Outputs come before counters, counters of the array before those of PEs, earlier passes first.
+    Parameters
+    ----------
+    one, other : sequences of PassCounts
+        Of every pass, for a batch of so many ``images``.
+    paced : bool
+        Both have the counters that depend on the host's pace exactly.
     """
-    found = _differ(one.outputs, other.outputs)
-    if found is not None:
-        image, *step, output = found
-        place = "".join([f"image {image}, ", *(f"step {one}, " for one in step)])
-        values = _values(one, other, one.outputs, other.outputs, found)
-        return f"{place}output {output}: {values}"
-    skipped = () if one.paced and other.paced else OF_PACE
+    skipped = [] if paced else [ARRAY_COUNTERS.index(name) for name in OF_PACE]
     for number, (_, _, step) in enumerate(program.passes()):
         place = f"pass {number} ({program.layers[step.layer].name})"
-        mine, theirs = one.counts[number], other.counts[number]
-        found = _differ(mine.array, theirs.array, [ARRAY_COUNTERS.index(name) for name in skipped])
+        mine, theirs = one[number], other[number]
+        found = first_index(mine.array, theirs.array, skipped)
         if found is not None:
-            images = _images(program, found[0], len(mine.array), len(one.outputs))
-            values = _values(one, other, mine.array, theirs.array, found)
-            return f"{place}, {images}, {ARRAY_COUNTERS[found[1]]}: {values}"
-        found = _differ(mine.pe, theirs.pe)
+            at = _images(program, found[0], len(mine.array), images)
+            where = f"{place}, {at}, {ARRAY_COUNTERS[found[1]]}"
+            return Difference(where, mine.array[found], theirs.array[found])
+        found = first_index(mine.pe, theirs.pe)
         if found is not None:
             time, pe, counter = found
-            images = _images(program, time, len(mine.array), len(one.outputs))
-            values = _values(one, other, mine.pe, theirs.pe, found)
-            return f"{place}, {images}, PE {pe}, {PE_COUNTERS[counter]}: {values}"
+            at = _images(program, time, len(mine.array), images)
+            where = f"{place}, {at}, PE {pe}, {PE_COUNTERS[counter]}"
+            return Difference(where, mine.pe[found], theirs.pe[found])
     return None
-
-
-def _differ(
-    one: np.ndarray, other: np.ndarray, skipped: Sequence[int] = ()
-) -> tuple[int, ...] | None:
-    """Index of the first difference between arrays of one shape, some of the last axis skipped."""
-    differs = one != other
-    differs[..., list(skipped)] = False
-    where = np.argwhere(differs)
-    return tuple(where[0].tolist()) if len(where) else None
 
 
 def _images(program: Program, time: int, times: int, images: int) -> str:
@@ -90,9 +54,3 @@ def _images(program: Program, time: int, times: int, images: int) -> str:
     first, last = group * lanes, min((group + 1) * lanes, images) - 1
     place = f"image {first}" if first == last else f"images {first} to {last}"
     return f"{place}, step {step}" if times > groups else place
-
-
-def _values(
-    one: Result, other: Result, mine: np.ndarray, theirs: np.ndarray, at: tuple[int, ...]
-) -> str:
-    return f"{one.device} {mine[at]}, {other.device} {theirs[at]}"

@@ -15,7 +15,7 @@ from spec.eie.vectors import Vectors, empty_outputs, order_of_runs, steps_of
 from sw.host.device import BaseDevice, DeviceError, Tick
 from sw.host.eie.port import Port
 from sw.host.eie.words import Writes, arming_writes, feed_writes, pack, segment_writes
-from sw.host.port import PortError
+from sw.host.port import PortError, stopped_with
 
 Counts = tuple[np.ndarray, np.ndarray]
 """Counters of one pass at one time: of the PEs, and of the array."""
@@ -126,9 +126,7 @@ class BusDevice(BaseDevice[Program, PassCounts]):
         busy, code = self.port.run(limit, ahead)
         if code == Error.NONE:
             return busy
-        known = [error for error in Error if error == code]
-        text = f"{known[0].name}: {known[0].meaning}" if known else "which the driver does not know"
-        raise DeviceError(f"{self.name} stopped with error {code}, {text}")
+        raise DeviceError(f"{self.name} {stopped_with(Error, code)}")
 
     def _fetch(self, run: Run, fetch: Slice) -> np.ndarray:
         """Read part of a layer's outputs from the half that the last drain wrote: lanes, values."""

@@ -11,7 +11,7 @@ import numpy as np
 from spec.eie.config import EieConfig
 from spec.eie.iomap import MEMORY_BITS, read_fields
 from spec.errors import UserError
-from sw.host.port import Words, check_below, check_integers
+from sw.host.port import RAGGED_CYCLES, Words, check_below, check_integers
 
 
 @runtime_checkable
@@ -77,7 +77,7 @@ def patience_cycles(config: EieConfig) -> int:
     An array that is not running needs at most ``rows`` cycles, those that clear its accumulators
     after reset; the rest is for gaps of ragged traffic.
     """
-    return config.rows + 1000
+    return config.rows + RAGGED_CYCLES
 
 
 def check_request(

@@ -1,12 +1,12 @@
-"""The report of a run: what was computed, how long it took, and where the time went.
+"""What an EIE array did: work, time, and where the time went.
 
-:func:`make_report` gives one JSON-ready dictionary with these keys, which stay as they are. Counts
-are totals over the batch unless their name says ``per_image`` or ``per_time``: ``lanes`` images
-have one time together.
+:func:`summarize` gives the part of a report (:mod:`sw.host.report`) with these keys, which stay as
+they are. Counts are totals over the batch unless their name says ``per_image`` or ``per_time``:
+``lanes`` images have one time together.
 
-``device``, ``config_digest``, ``pes``, ``lanes``, ``images``, ``times``
-    What ran, for which configuration, and on how many images; ``times`` is
-    ``ceil(images / lanes)``. An image may be a sequence of several steps.
+``config_digest``, ``pes``, ``lanes``, ``times``
+    For which configuration it ran; ``times`` is ``ceil(images / lanes)``. An image may be a
+    sequence of several steps.
 ``layers``
     A list in order of the network; each has ``name``, ``inputs``, ``outputs``, ``passes`` (tiles
     that it was cut into) and the following.
@@ -35,14 +35,6 @@ have one time together.
     A list with one item per pass in order of execution: ``segment``, ``layer`` (its name), all of
     :data:`spec.eie.counters.ARRAY_COUNTERS`, ``pes`` (all of :data:`spec.eie.counters.PE_COUNTERS`,
     summed over the PEs) and ``most_blocking_pe``.
-``outputs``, ``output_scale``
-    Integers, one list per image (for a sequence whose every step is wanted, one per image and
-    step); ``real = integer * output_scale``.
-``tools``
-    Name and version of every tool that took part.
-
-With ``--compare``, ``sim.run`` adds ``compare``: the other ``device``, whether all is ``equal``,
-and the first ``difference``.
 """
 
 from collections import Counter
@@ -55,17 +47,14 @@ from spec.eie.cycles import PassCounts
 from spec.eie.program import Program
 from spec.eie.vectors import order_of_runs
 from spec.errors import UserError
-from sw.host.device import Device
+from sw.host.table import align
 
 
-def make_report(
-    device: Device, program: Program, outputs: np.ndarray, counts: Sequence[PassCounts]
-) -> dict:
-    """The dictionary that this module's docstring describes."""
+def summarize(program: Program, images: int, counts: Sequence[PassCounts]) -> dict:
+    """The part of a report that this module's docstring describes."""
     steps = list(program.passes())
     if len(steps) != len(counts):
         raise UserError(f"the program has {len(steps)} passes, the counters are of {len(counts)}")
-    images = len(outputs)
     times = -(-images // program.config.lanes)
     exposed = _exposed(program, counts, times)
     layers = []
@@ -75,11 +64,9 @@ def make_report(
         account = _account(program, [counts[number] for number in own], exposed[own], images)
         layers.append({"name": layer.name} | size | account)
     return {
-        "device": device.name,
         "config_digest": program.config.digest,
         "pes": program.config.pes,
         "lanes": program.config.lanes,
-        "images": images,
         "times": times,
         "layers": layers,
         **_account(program, counts, exposed, images),
@@ -87,9 +74,6 @@ def make_report(
             {"segment": segment, "layer": program.layers[step.layer].name} | _sums(one)
             for (segment, _, step), one in zip(steps, counts, strict=True)
         ],
-        "outputs": outputs.tolist(),
-        "output_scale": program.output_scale,
-        "tools": dict(device.tools),
     }
 
 
@@ -164,31 +148,24 @@ def _most_blocking(in_pes: np.ndarray) -> int | None:
     return int(np.argmax(blocking)) if blocking.any() else None
 
 
-def table(report: dict, *, shown: int = 4) -> str:
-    """The report for people: layers, causes in percent of all PE-cycles, and the first outputs."""
+def title(summary: dict) -> str:
+    """The array."""
+    lanes = f" of {summary['lanes']} lanes" if summary["lanes"] > 1 else ""
+    return f"{summary['pes']} PEs{lanes}, configuration {summary['config_digest']}"
+
+
+def lines(summary: dict) -> list[str]:
+    """A table of layers, with causes in percent of all PE-cycles, and what there is to add."""
     heads = ["layer", "size", "MACs", "cycles/image", "utilization", *LOST]
-    rows = [_row(layer, report) for layer in report["layers"]]
+    rows = [_row(layer, summary) for layer in summary["layers"]]
     if len(rows) > 1:
-        rows.append(_row({"name": "all", **report}, report))
-    widths = [max(len(line[at]) for line in [heads, *rows]) for at in range(len(heads))]
-    lanes = f" of {report['lanes']} lanes" if report["lanes"] > 1 else ""
-    lines = [
-        f"{report['device']}, {report['pes']} PEs{lanes}, "
-        f"configuration {report['config_digest']}, {report['images']} image(s)",
-        "",
-    ]
-    for line in [heads, *rows]:
-        cells = [line[0].ljust(widths[0])]
-        cells += [cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)]
-        lines.append("  ".join(cells))
-    lines += ["", _stalls(report), _loading(report), *_gated(report)]
-    lines += ["", *_outputs(report, shown)]
-    return "\n".join(lines)
+        rows.append(_row({"name": "all", **summary}, summary))
+    return [*align([heads, *rows]), "", _stalls(summary), _loading(summary), *_gated(summary)]
 
 
-def _row(part: dict, report: dict) -> list[str]:
+def _row(part: dict, summary: dict) -> list[str]:
     """Cells of one layer, or of the whole network."""
-    slots = max(1, report["pes"] * part["cycles"])
+    slots = max(1, summary["pes"] * part["cycles"])
     size = f"{part['inputs']}x{part['outputs']}" if "inputs" in part else ""
     return [
         part["name"],
@@ -200,19 +177,19 @@ def _row(part: dict, report: dict) -> list[str]:
     ]
 
 
-def _stalls(report: dict) -> str:
+def _stalls(summary: dict) -> str:
     """How long broadcasts waited, and for whom."""
-    if not report["stalls"]:
+    if not summary["stalls"]:
         return "broadcasts never waited"
     return (
-        f"broadcasts waited {report['stalls']} of {report['cycles']} cycles, "
-        f"most often for PE {report['most_blocking_pe']}"
+        f"broadcasts waited {summary['stalls']} of {summary['cycles']} cycles, "
+        f"most often for PE {summary['most_blocking_pe']}"
     )
 
 
-def _loading(report: dict) -> str:
+def _loading(summary: dict) -> str:
     """What the host wrote, and how much of that took time of its own."""
-    loading = report["loading"]
+    loading = summary["loading"]
     if not loading["hidden"]:
         return f"loading takes {loading['words']} cycles more, a word in each"
     return (
@@ -221,27 +198,12 @@ def _loading(report: dict) -> str:
     )
 
 
-def _gated(report: dict) -> list[str]:
+def _gated(summary: dict) -> list[str]:
     """With several lanes: how many of them had nothing to multiply."""
-    if report["lanes"] == 1:
+    if summary["lanes"] == 1:
         return []
-    slots = max(1, report["busy"] * report["lanes"])
+    slots = max(1, summary["busy"] * summary["lanes"])
     return [
-        f"a weight was at work in {report['occupancy']:.1%} of all PE-cycles, "
-        f"with zeros in {report['gated'] / slots:.1%} of its lanes"
+        f"a weight was at work in {summary['occupancy']:.1%} of all PE-cycles, "
+        f"with zeros in {summary['gated'] / slots:.1%} of its lanes"
     ]
-
-
-def _outputs(report: dict, shown: int) -> list[str]:
-    """The first outputs of the first images, and which output is largest."""
-    lines = []
-    for image, outputs in enumerate(report["outputs"][:shown]):
-        every_step = isinstance(outputs[0], list)
-        last = outputs[-1] if every_step else outputs
-        first = " ".join(str(value) for value in last[:10])
-        more = " ..." if len(last) > 10 else ""
-        place = f"image {image}, last step" if every_step else f"image {image}"
-        lines.append(f"{place}: largest output {int(np.argmax(last))} of [{first}{more}]")
-    if len(report["outputs"]) > shown:
-        lines.append(f"... and {len(report['outputs']) - shown} more images")
-    return lines

@@ -11,7 +11,7 @@ import numpy as np
 from spec.errors import UserError
 from spec.nm.config import NmConfig
 from spec.nm.iomap import MEMORY_BITS, address_bits
-from sw.host.port import Words, check_below, check_integers
+from sw.host.port import RAGGED_CYCLES, Words, check_below, check_integers
 
 
 class Ran(NamedTuple):
@@ -25,8 +25,8 @@ class Ran(NamedTuple):
         Code of :class:`spec.nm.iomap.Error`.
     taken : int
         Words of the load stream that the array took.
-    results : uint64, shape (words, limbs)
-        The result stream, see :func:`result_limbs`.
+    results : uint64, shape (words, config.result_limbs)
+        The result stream.
     """
 
     cycles: int
@@ -90,9 +90,10 @@ class Port(Protocol):
         ...
 
 
-def result_limbs(config: NmConfig) -> int:
-    """64-bit parts of a word of the result stream."""
-    return -(-config.lane_bits // 64)
+def patience_cycles(config: NmConfig) -> int:
+    """Cycles that a handshake may take before an executor calls the array dead: one that is not
+    running is always ready."""
+    return RAGGED_CYCLES
 
 
 def check_request(config: NmConfig, memory: int, address: Words, data: Words = 0) -> None:

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from spec.eie.config import EieConfig, bits_for
+from spec.config import bits_for
+from spec.eie.config import EieConfig
 from spec.eie.descriptor import Descriptor, cluster_columns, descriptor_fields
 from spec.eie.iomap import Error, Memory, descriptor_word_bits
 from spec.eie.lines import pack_lines

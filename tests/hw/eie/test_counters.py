@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from hw.eie.counters import Counters
-from spec.eie.config import bits_for, preset
+from spec.config import bits_for
+from spec.eie.config import preset
 from spec.eie.counters import ARRAY_COUNTERS, PE_COUNTERS
 from tests.hw.streams import play
 

@@ -10,7 +10,8 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.eie.accumulators import Accumulators
 from hw.eie.mac import Mac
-from hw.eie.payloads import MemoryWrite, lane_update_layout, steady
+from hw.eie.payloads import MemoryWrite, lane_update_layout
+from hw.streams import steady
 from spec.eie.config import EieConfig, preset
 from spec.numbers import signed_bounds
 from tests.hw.streams import play

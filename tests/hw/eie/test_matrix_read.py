@@ -11,8 +11,9 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.eie.matrix_read import MatrixRead
-from hw.eie.payloads import MemoryWrite, settings_layout, span_layout, steady, update_layout
+from hw.eie.payloads import MemoryWrite, settings_layout, span_layout, update_layout
 from hw.eie.row_accumulate import RowAccumulate
+from hw.streams import steady
 from spec.eie.config import EieConfig, preset
 from spec.eie.csc import Csc, locate
 from spec.eie.lines import pack_lines, pack_pointers

@@ -8,8 +8,9 @@ import numpy as np
 from amaranth import ClockDomain
 
 from hw.nm.engine import NmArray
+from sim.limbs import join, split
 from spec.nm.config import NmConfig
-from spec.nm.counters import CAUSES, COUNTERS
+from spec.nm.counters import CAUSES, COUNTERS, OF_PACE
 from spec.nm.descriptor import Descriptor
 from spec.nm.golden import GoldenModel
 from spec.nm.iomap import Error, Memory
@@ -48,11 +49,6 @@ class Ran:
     error: Error
     taken: int
     counts: dict[str, int]
-
-
-def integers(words: np.ndarray) -> list[int]:
-    """Words of the load stream, from rows of limbs."""
-    return [sum(int(limb) << 64 * at for at, limb in enumerate(word)) for word in words]
 
 
 async def write_descriptor(ctx: Context, dut: NmArray, descriptor: Descriptor) -> None:
@@ -124,8 +120,8 @@ class Job:
     def __init__(self, program: Program, number: int, acts: np.ndarray):
         self.program, self.number = program, number
         self.descriptor = program.descriptor(number, len(acts))
-        self.words = integers(load_words(program, number, self.descriptor, acts))
-        self.tokens = len(acts)
+        self.words = join(load_words(program, number, self.descriptor, acts))
+        self.acts, self.tokens = acts, len(acts)
         self.outputs, self.counts = GoldenModel(program).run_layer(number, acts)
 
     def order(self, **options: Any) -> Order:
@@ -141,7 +137,7 @@ class Job:
         results = order_results(
             config,
             self.descriptor,
-            unpack_results(config, ran.results),
+            unpack_results(config, split(ran.results, config.result_limbs)),
             self.program.layers[self.number].outputs,
             self.tokens,
         )
@@ -149,5 +145,5 @@ class Job:
         expected = dict(zip(COUNTERS, self.counts.values, strict=True))
         assert ran.cycles == ran.counts["cycles"]
         assert ran.cycles == sum(ran.counts[cause] for cause in CAUSES)
-        names = ("control", "busy", "loads", "results") if paced else COUNTERS
+        names = [name for name in COUNTERS if not (paced and name in OF_PACE)]
         assert [ran.counts[name] for name in names] == [expected[name] for name in names]

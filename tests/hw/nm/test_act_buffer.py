@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from hw.nm.act_buffer import ActBuffer
+from sim.limbs import join
 from spec.nm.config import preset
 from spec.nm.words import pack_words
-from tests.hw.nm.machine import integers
 from tests.hw.streams import play
 
 pytestmark = pytest.mark.unit
@@ -25,7 +25,7 @@ def test_reads_each_input_at_its_own_address(rng, config):
     acts = rng.integers(-top, top, shape)
     steps: list[dict] = []
     for bank, line in np.ndindex(2, config.act_lines):
-        words = integers(pack_words(acts[bank, line], config.act_slot_bits, config.load_bits))
+        words = join(pack_words(acts[bank, line], config.act_slot_bits, config.load_bits))
         for number, word in enumerate(words):
             place = {"write.bank": bank, "write.line": line, "write.word": number}
             steps.append({"write.enable": 1, "write.data": word} | place)

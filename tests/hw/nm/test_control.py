@@ -11,7 +11,7 @@ from tests.hw.streams import play
 pytestmark = pytest.mark.unit
 
 GOOD = {"mode": 1, "gather": True, "relu": True, "strips": 3, "input_lines": 2, "tiles": 5}
-GOOD |= {"block_tiles": 4, "ahead_lines": 7}
+GOOD |= {"block_tiles": 4, "ahead_lines": 7, "parts": 1}
 OUTPUTS = ["busy", "look", "run", "launch", "error"]
 
 
@@ -47,8 +47,8 @@ def test_a_run():
 
 @pytest.mark.parametrize(
     "change",
-    [{name: 0} for name in ("strips", "input_lines", "tiles", "block_tiles")]
-    + [{"mode": 3}, {"gather": True}],
+    [{name: 0} for name in ("strips", "input_lines", "tiles", "block_tiles", "parts")]
+    + [{"mode": 3}, {"gather": True}, {"parts": 2}],
     ids=str,
 )
 def test_impossible_descriptors(change):

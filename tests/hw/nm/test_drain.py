@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from hw.nm.drain import Drain
+from sim.limbs import split
 from spec.nm.config import preset
 from spec.nm.cycles import RESULT_CYCLES
 from spec.nm.stream import unpack_results
@@ -77,7 +78,8 @@ def test_tiles(rng, act_bits, traffic, relu):
         for tile in range(4)
         for row in range(rows)
     ]
-    found = unpack_results(config, [one.payload for one in taken])
+    words = split([one.payload for one in taken], config.result_limbs)
+    found = unpack_results(config, words)
     assert found.tolist() == expected
     assert done == [(begins[1] + rows, 0), (begins[3] + rows, 1)]
     assert Drain.latency == RESULT_CYCLES - HAND_OVER

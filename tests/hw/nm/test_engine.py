@@ -5,14 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hw.emit import emission
-from hw.nm.engine import NmArray
-from hw.nm.mac import Mac
 from spec.nm.config import NmConfig, preset
 from spec.nm.iomap import Error
 from tests.hw.nm.machine import Job, run_all
 from tests.hw.streams import paces, ragged
-from tests.spec.nm.cases import random_case, random_config
+from tests.spec.nm.cases import config_with_small_banks, random_case, random_config
 
 pytestmark = pytest.mark.flow
 
@@ -51,6 +48,16 @@ def test_every_mode_on_one_array(rng, n, groups, gather):
     config = preset("tiny", m=8, n=n, groups=groups, act_lines=8, weight_steps=64)
     jobs = [jobs_of(rng, config, 1, mode=mode, gather=gather)[0] for mode in config.modes]
     assert_right(config, jobs)
+
+
+@pytest.mark.parametrize("gather", [False, True])
+@pytest.mark.parametrize("number", range(3))
+def test_strips_of_several_parts(rng, number, gather):
+    """Banks that hold a line or little more; a layer of few inputs between two of many."""
+    config = config_with_small_banks(rng, load_bits=64, rows=4, columns=2)
+    jobs = jobs_of(rng, config, 2, gather=gather, most=40)
+    few = jobs_of(rng, config, 1, gather=False, most=4)
+    assert_right(config, [jobs[0], *few, jobs[1]])
 
 
 @pytest.mark.parametrize("load_bits", [64, 128, 256, 512])
@@ -166,20 +173,3 @@ def test_reset_in_mid_run(rng):
     orders = [order for stop in stops for order in (one.order(stop=stop), other.order())]
     for ran in run_all(config, orders)[1::2]:
         other.assert_right(ran)
-
-
-@pytest.mark.parametrize(
-    "config", [preset("tiny"), preset("tiny", n=1, m=1, gather_lines=0)], ids=["2:4", "dense"]
-)
-def test_emitted_once(config):
-    """One module for all MAC units; latencies as the units state them."""
-    emitted = emission(NmArray(config), "nm_array")
-    assert emitted.latencies["nm_mac"] == Mac.latency
-    assert sum(file.startswith("nm_mac") for file in emitted.files) == 2  # nm_mac and its dot
-    assert {name for name in emitted.ports if "__" not in name} == {
-        "clk",
-        "rst",
-        "start",
-        "busy",
-        "error",
-    }

@@ -3,12 +3,12 @@
 import pytest
 
 from hw.nm.loader import Loader
+from sim.limbs import join
 from spec.nm.config import NmConfig, preset
 from spec.nm.descriptor import Descriptor
 from spec.nm.program import Program
 from spec.nm.stream import StripLoad, load_words, schedule
 from spec.nm.strips import sections
-from tests.hw.nm.machine import integers
 from tests.hw.streams import paces, plain, play, send, simulate
 from tests.spec.nm.cases import random_case
 
@@ -67,7 +67,7 @@ def test_places_of_words(rng, config, traffic):
     for _ in range(2):
         case = random_case(rng, config, most=20)
         d = case.program.descriptor(0, len(case.acts))
-        words = integers(load_words(case.program, 0, d, case.acts))
+        words = join(load_words(case.program, 0, d, case.acts))
         pace, _ = paces(rng)[traffic]
         dut, writes, told = Loader(config), [], []
         fields = {name: int(getattr(d, name)) for name in vars(d)}

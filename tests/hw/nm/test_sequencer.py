@@ -15,7 +15,7 @@ ALWAYS = {"loaded.full.0": 1, "loaded.full.1": 1, "loaded.tiles.0": 32, "loaded.
 
 def settings_of(config: NmConfig, **fields) -> dict:
     blank = {"mode": 0, "gather": 0, "relu": 0, "strips": 1, "input_lines": 1, "tiles": 1}
-    return {"settings": blank | {"block_tiles": 1, "ahead_lines": 0} | fields}
+    return {"settings": blank | {"block_tiles": 1, "ahead_lines": 0, "parts": 1} | fields}
 
 
 @pytest.mark.parametrize("mode", range(4))
@@ -55,6 +55,27 @@ def test_order_of_steps(mode):
     assert [end["ends_run"] for end in ends] == [0] * (len(ends) - 1) + [1]
     strip_ends = [at for at, end in enumerate(ends) if end["ends_strip"]]
     assert strip_ends == [9, 15, 25, 31, 36, 39]
+
+
+@pytest.mark.parametrize("gather", [0, 1])
+def test_parts_go_on_until_the_last(gather):
+    """Two tiles, two strips of three parts: sums begin with the first and leave with the last, and
+    inputs go on from part to part, but for gathered ones."""
+    config = preset("tiny", rows=1)
+    sizes = {"strips": 6, "parts": 3, "tiles": 2, "gather": gather, "input_lines": 3}
+    start = ALWAYS | settings_of(config, **sizes)
+    start |= {"loaded.last_step.0": 3, "loaded.last_step.1": 3, "result": 0}
+    found = play(Sequencer(config), [start], ["o.valid", "o.payload"], tail=70)
+    steps = [step for valid, step in found if valid]
+    assert len(steps) == 2 * 2 * 3 * 4
+    for at, step in enumerate(steps):
+        part, number = at // 4 % 3, at % 4
+        inputs = (number if gather else part * 4 + number) * config.step_inputs(config.modes[0])
+        assert (step["line"], step["at"]) == divmod(inputs, config.line_inputs)
+        assert step["first"] == (part == number == 0)
+        assert step["ends_strip"] == (number == 3)
+        assert step["last"] == (part == 2 and number == 3)
+        assert step["ends_run"] == (at == len(steps) - 1)
 
 
 NAMES = ["busy", "weight_wait", "act_wait", "drain_wait", "tail"]

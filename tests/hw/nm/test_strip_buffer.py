@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from hw.nm.strip_buffer import StripBuffer
+from sim.limbs import join
 from spec.nm.config import NmConfig, preset
 from spec.nm.strips import pack_strip, sections, unpack_strip
-from tests.hw.nm.machine import integers
 from tests.hw.streams import play
 from tests.spec.nm.cases import random_case
 
@@ -25,7 +25,7 @@ def writes_of(config: NmConfig, mode, gather: bool, words: np.ndarray, bank: int
     order = [("parameters", 1), ("values", 1)]
     order += [("planes", 1 << bit) for bit in range(mode.place_bits)]
     order += [("offsets", 1)] if gather else []
-    left, steps = integers(words)[1:], []
+    left, steps = join(words)[1:], []
     for name, enable in order:
         for index in range(counts["places" if name == "planes" else name]):
             place = {"write.bank": bank, "write.index": index, "write.data": left.pop(0)}

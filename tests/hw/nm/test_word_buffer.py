@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from hw.nm.word_buffer import WordBuffer
+from sim.limbs import join
 from spec.nm.words import pack_words
-from tests.hw.nm.machine import integers
 from tests.hw.streams import play
 
 pytestmark = pytest.mark.unit
@@ -20,7 +20,7 @@ def test_reads_what_was_written(rng, item_bits, items, load_bits):
     parts = rng.integers(0, 1 << min(item_bits, 8), (2, items, max(1, item_bits // 8)))
     steps: list[dict] = []
     for bank in range(2):
-        words = integers(pack_words(parts[bank], min(item_bits, 8), load_bits))
+        words = join(pack_words(parts[bank], min(item_bits, 8), load_bits))
         for index in rng.permutation(len(words)).tolist():
             place = {"write_bank": bank, "write_index": index, "write_data": words[index]}
             steps.append({"write_enable": 1} | place)

@@ -1,15 +1,11 @@
 """The nine layers' benchmark: its figures add up, for any selection of layers the same."""
 
-import json
-
 import numpy as np
 import pytest
 
-from sim.bench import eie, page
-from sim.bench.__main__ import PAGE
+from sim.bench import eie
 from sim.bench.layers import LAYERS, SETS, draw
 from spec.errors import UserError
-from tests.tiers import ROOT
 
 pytestmark = pytest.mark.unit
 
@@ -52,16 +48,3 @@ def test_lanes_count_the_same_work():
 def test_an_unknown_layer_is_told():
     with pytest.raises(UserError, match="no layer 'Alex-9'; there are Alex-6, Alex-7"):
         eie.run(["Alex-9"])
-
-
-def test_the_page_is_made_from_the_results():
-    document = json.loads((ROOT / "results" / "eie_layers.json").read_text())
-    assert (ROOT / "docs" / PAGE).read_text() == page.page(document)
-
-
-def test_the_plot_shows_both_machines():
-    pytest.importorskip("matplotlib")
-    document = json.loads((ROOT / "results" / "eie_layers.json").read_text())
-    plot = page.plot(document)
-    assert plot == page.plot(document)
-    assert b"isca16" in plot

@@ -5,13 +5,13 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from spec import image
 from spec.eie.config import EieConfig
-from spec.eie.iomap import Error
-from spec.eie.program import Program, matrix_of
+from spec.eie.program import matrix_of
 
 JOBS = "SKIPSTONE_BENCH_JOBS"
 """Environment variable with the path of the list of jobs."""
@@ -23,21 +23,21 @@ Word = tuple[int, int, int, int]
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """A program and vectors for it.
+    """A program of either engine, and vectors for it.
 
     Attributes
     ----------
     wrong : tuple of Word
-        Mistakes: words to write over the program's.
-    error : Error
-        What a run then ends with.
+        Mistakes: words to write over an EIE program's.
+    error : int
+        Code that a run then ends with.
     """
 
     name: str
-    program: Program
+    program: Any
     batch: np.ndarray
     wrong: tuple[Word, ...] = ()
-    error: Error = Error.NONE
+    error: int = 0
 
 
 def write_jobs(jobs: Sequence[Job], folder: Path) -> dict[str, str]:
@@ -51,7 +51,7 @@ def write_jobs(jobs: Sequence[Job], folder: Path) -> dict[str, str]:
                 "image": str(path.absolute()),
                 "batch": job.batch.tolist(),
                 "wrong": job.wrong,
-                "error": int(job.error),
+                "error": job.error,
             }
         )
     file = folder.absolute() / "jobs.json"
@@ -67,7 +67,7 @@ def read_jobs() -> list[Job]:
             image.read(document["image"]),
             np.array(document["batch"], np.int64),
             tuple(map(tuple, document["wrong"])),
-            next(error for error in Error if error == document["error"]),
+            document["error"],
         )
         for document in json.loads(Path(os.environ[JOBS]).read_text())
     ]

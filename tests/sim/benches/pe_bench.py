@@ -10,7 +10,8 @@ import numpy as np
 from cocotb.triggers import FallingEdge
 
 from hw.eie.payloads import column_layout
-from spec.eie.config import IO_DATA_BITS, EieConfig
+from spec.config import IO_DATA_BITS
+from spec.eie.config import EieConfig
 from spec.eie.counters import PE_COUNTERS
 from spec.eie.cycles import count_pass, drain_latency
 from spec.eie.descriptor import Descriptor

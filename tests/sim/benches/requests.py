@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from spec.eie.config import IO_DATA_BITS, EieConfig
+from spec.config import IO_DATA_BITS
+from spec.eie.config import EieConfig
 from spec.eie.counters import ARRAY_COUNTERS, PE_COUNTERS
 from spec.eie.iomap import Memory, array_counter_bits, pack_reads, pack_writes, pe_counter_bits
 from spec.eie.program import Run, Segment, Slice

@@ -4,7 +4,8 @@ from dataclasses import fields, replace
 
 import pytest
 
-from spec.eie.config import IO_DATA_BITS, PRESETS, EieConfig, bits_for, preset
+from spec.config import IO_DATA_BITS
+from spec.eie.config import PRESETS, EieConfig, preset
 from spec.eie.counters import ARRAY_COUNTERS, PE_COUNTERS
 from spec.eie.descriptor import descriptor_words
 from spec.errors import UserError
@@ -141,13 +142,6 @@ def test_clusters_divide_the_array():
     config = preset("default", pes=24, clusters=8)
     assert (config.splits, config.sector_pes) == (3, 3)
     assert [config.cluster_pes(split) for split in range(4)] == [24, 12, 6, 3]
-
-
-@pytest.mark.parametrize(
-    ("largest", "bits"), [(0, 1), (1, 1), (2, 2), (3, 2), (4, 3), (255, 8), (256, 9)]
-)
-def test_bits_for(largest, bits):
-    assert bits_for(largest) == bits
 
 
 def test_widths_reach_everything(rng):

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from spec.eie.config import DESCRIPTOR_WORD_BITS, IO_DATA_BITS, EieConfig, preset
+from spec.config import IO_DATA_BITS
+from spec.eie.config import DESCRIPTOR_WORD_BITS, EieConfig, preset
 from spec.eie.descriptor import Descriptor, cluster_columns, descriptor_fields, descriptor_words
 from spec.errors import UserError
 from tests.programs import random_config

@@ -1,6 +1,6 @@
 """Random configurations, layers and programs of the N:M engine, packed without the compiler."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from spec.nm.config import Mode, NmConfig
 from spec.nm.pack import Matrix, pack_layer
 from spec.nm.program import Layer, Program, Weights
 from spec.nm.tiles import keep
-from spec.numbers import requantize, signed_bounds
+from spec.numbers import choose_multiplier, requantize, signed_bounds
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,13 @@ def random_config(rng: np.random.Generator, **fixed: int) -> NmConfig:
     return NmConfig(**(drawn | fixed))
 
 
+def config_with_small_banks(rng: np.random.Generator, **fixed: int) -> NmConfig:
+    """Banks of the weight buffer hold a line or little more, so that strips are cut into parts."""
+    config = random_config(rng, gather_lines=int(rng.integers(1, 5)), **fixed)
+    line = max(config.phases(mode) for mode in config.modes)
+    return replace(config, weight_steps=line + int(rng.integers(5)))
+
+
 def random_rows(rng: np.random.Generator, shape: tuple[int, int], mode: Mode, bits: int):
     """Integer rows in a pattern, also with groups that are emptier than it allows."""
     rows, inputs = shape
@@ -80,14 +87,33 @@ def random_rows(rng: np.random.Generator, shape: tuple[int, int], mode: Mode, bi
 
 
 def random_matrix(rng: np.random.Generator, config: NmConfig, dense: np.ndarray) -> Matrix:
-    """Weights with random biases and factors."""
+    """Weights with parameters that suit them, some with any: most of these saturate."""
     outputs = len(dense)
     low, high = signed_bounds(config.acc_bits)
+    suited = fitting(rng, config, dense)
+    wild = rng.random(outputs) < 0.3
     return Matrix(
         dense=dense,
-        bias=rng.integers(low // 4, high // 4 + 1, outputs),
-        multiplier=rng.integers(0, 1 << config.multiplier_bits, outputs),
-        shift=rng.integers(0, config.shift_max + 1, outputs),
+        bias=np.where(wild, rng.integers(low // 4, high // 4 + 1, outputs), suited.bias),
+        multiplier=np.where(
+            wild, rng.integers(0, 1 << config.multiplier_bits, outputs), suited.multiplier
+        ),
+        shift=np.where(wild, rng.integers(0, config.shift_max + 1, outputs), suited.shift),
+    )
+
+
+def fitting(rng: np.random.Generator, config: NmConfig, dense: np.ndarray) -> Matrix:
+    """Weights with small biases, and factors under which results fill their range and a few
+    saturate."""
+    norms = np.sqrt((dense.astype(float) ** 2).sum(axis=1)).clip(1, 2.0**config.shift_max)
+    bits = {"multiplier_bits": config.multiplier_bits, "shift_max": config.shift_max}
+    factors = [choose_multiplier(1 / norm, **bits) for norm in norms]
+    multiplier, shift = np.array(factors, np.int64).T
+    return Matrix(
+        dense=dense,
+        bias=rng.integers(-50, 50, len(dense)),
+        multiplier=multiplier,
+        shift=shift,
     )
 
 
@@ -98,11 +124,12 @@ def random_case(
     mode: Mode | None = None,
     gather: bool | None = None,
     most: int = 30,
+    size: tuple[int, int, int] | None = None,
 ) -> Case:
-    """One layer of random size, pattern and kept inputs."""
+    """One layer of random size (outputs, inputs, tokens), pattern and kept inputs."""
     config = config or random_config(rng)
     mode = mode or config.modes[rng.integers(len(config.modes))]
-    outputs, inputs, tokens = (int(one) for one in rng.integers(1, most + 1, 3))
+    outputs, inputs, tokens = size or (int(one) for one in rng.integers(1, most + 1, 3))
     if gather is None:
         gather = bool(rng.integers(2)) and config.gather_lines > 0
     strips = -(-outputs // config.rows)

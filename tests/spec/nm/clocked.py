@@ -55,7 +55,10 @@ class Step:
     block: int
     tile: int
     step: int
+    position: int
     weight_bank: int
+    sections: dict[str, list[int]]
+    first: bool
     last: bool
     last_of_strip: bool
     last_of_block: bool
@@ -91,6 +94,7 @@ class Clocked:
         self.queue: deque[tuple[np.ndarray, bool]] = deque()
         self.promised = 0
         self.since_last = config.rows
+        self.position = 0
         self.results: list[np.ndarray] = []
         self.counts: dict[str, int] = dict.fromkeys(COUNTERS, 0)
         self.most_queued = 0
@@ -108,7 +112,7 @@ class Clocked:
         """One cycle; whether it was the last."""
         config = self.config
         self.counts["cycles"] += 1
-        released: Step | None = None
+        released: list[Step] = []
 
         # Give a result.
         ended = False
@@ -133,7 +137,11 @@ class Clocked:
             entering = self._requantize(step, number, sums)
             last_row = number == config.rows - 1
             if last_row and step.last_of_strip:
-                released = step
+                released.append(step)
+        # In the third cycle from its last step's on, a part's weights are read.
+        read = self.pipeline[1]
+        if read and read.last_of_strip and not read.last:
+            released.append(read)
         if gives and row is not None:
             self.queue.popleft()
             self.results.append(row)
@@ -162,10 +170,10 @@ class Clocked:
                 self.want = self.loader.send(self.words.popleft())
             except StopIteration:
                 self.want = None
-        if released:
-            self.weights[released.weight_bank].free = True
-            if released.last_of_block:
-                self.acts[released.block % 2].free = True
+        for step in released:
+            self.weights[step.weight_bank].free = True
+            if step.last_of_block:
+                self.acts[step.block % 2].free = True
         return ended
 
     # The sequencer ------------------------------------------------------------------------------
@@ -181,14 +189,20 @@ class Clocked:
             return None, "weight_wait"
         if tile >= acts.tiles:
             return None, "act_wait"
-        last = step == bank.steps - 1
+        ends = step == bank.steps - 1
+        last = ends and (strip + 1) % d.parts == 0
         late = self.since_last < self.config.rows
         if last and (late or self.promised + self.config.rows > self.places):
             return None, "drain_wait"
-        of_strip = last and tile == d.tiles_of(block) - 1
+        of_strip = ends and tile == d.tiles_of(block) - 1
         of_block = of_strip and strip == d.strips - 1
         of_run = of_block and block == d.blocks - 1
-        return Step(block, tile, step, number % 2, last, of_strip, of_block, of_run), "busy"
+        first = step == 0 and strip % d.parts == 0
+        if first or (step == 0 and d.gather):
+            self.position = 0
+        at_hand = number % 2, bank.sections
+        ends = last, of_strip, of_block, of_run
+        return Step(block, tile, step, self.position, *at_hand, first, *ends), "busy"
 
     def _advance(self, issued: Step) -> None:
         """Go on behind a step. A strip's last one takes back that its bank is full: the loader may
@@ -196,7 +210,8 @@ class Clocked:
         assert self.at is not None
         block, strip, tile, step, number = self.at
         self.at = block, strip, tile, step + 1, number
-        if issued.last:
+        self.position += self.config.multipliers // self.mode.n * self.mode.m
+        if issued.step == self.weights[issued.weight_bank].steps - 1:
             self.at = block, strip, tile + 1, 0, number
         if issued.last_of_strip:
             self.weights[issued.weight_bank].full = False
@@ -280,25 +295,24 @@ class Clocked:
         if step is None:
             return
         config, mode = self.config, self.mode
-        bank, acts = self.weights[step.weight_bank], self.acts[step.block % 2]
-        assert not bank.free
+        sections, acts = step.sections, self.acts[step.block % 2]
+        assert not step.last or not self.weights[step.weight_bank].free
         assert acts.block == step.block
-        if step.step == 0:
+        if step.first:
             self.sums = np.zeros_like(self.sums)
-        inputs = config.multipliers // mode.n * mode.m
         for row in range(config.rows):
             for k in range(config.multipliers):
                 at = (step.step * config.rows + row) * config.multipliers + k
-                weight = _field(bank.sections["values"], at, config.weight_slot_bits, config)
+                weight = _field(sections["values"], at, config.weight_slot_bits, config)
                 weight = _signed(weight, config.weight_slot_bits)
                 place = sum(
-                    _field(bank.sections[f"plane{bit}"], at, 1, config) << bit
+                    _field(sections[f"plane{bit}"], at, 1, config) << bit
                     for bit in range(mode.place_bits)
                 )
-                position = step.step * inputs + k // mode.n * mode.m + place
+                position = step.position + k // mode.n * mode.m + place
                 line, lane = divmod(position, config.line_inputs)
                 if self.descriptor.gather:
-                    offset = bank.sections["offsets"]
+                    offset = sections["offsets"]
                     line += _field(offset, position, config.offset_slot_bits, config)
                 line += step.tile * self.descriptor.input_lines
                 for column in range(config.columns):

@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 import pytest
 
 from spec.errors import UserError
-from spec.nm.config import DENSE, PRESETS, Mode, NmConfig, bits_for, preset, slot_for
+from spec.nm.config import DENSE, PRESETS, Mode, NmConfig, preset, slot_for
 from tests.spec.nm.cases import random_config
 
 pytestmark = pytest.mark.unit
@@ -130,5 +130,4 @@ def test_mode_names():
 
 
 def test_widths():
-    assert [bits_for(value) for value in (0, 1, 2, 255, 256)] == [1, 1, 2, 8, 9]
     assert [slot_for(bits) for bits in (1, 2, 3, 8, 9, 16)] == [1, 2, 4, 8, 16, 16]

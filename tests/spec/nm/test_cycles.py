@@ -9,7 +9,7 @@ from spec.nm.cycles import RESULT_CYCLES, RunCounts, count_run, queue_places, re
 from spec.nm.descriptor import Descriptor, plan
 from spec.nm.golden import GoldenModel
 from spec.nm.stream import load_words, order_results
-from tests.spec.nm.cases import Case, random_case, random_config
+from tests.spec.nm.cases import Case, config_with_small_banks, random_case, random_config
 from tests.spec.nm.clocked import Clocked, run_clocked
 
 pytestmark = pytest.mark.unit
@@ -49,6 +49,18 @@ def test_agrees_when_blocks_are_small(rng):
         for lines in (2, 3, 4):
             config = preset("tiny", rows=rows, act_lines=lines)
             assert_same(random_case(rng, config, most=2 * config.line_inputs))
+
+
+@pytest.mark.parametrize("gather", [False, True])
+def test_agrees_when_strips_are_cut_into_parts(rng, gather):
+    parts = []
+    for _ in range(30):
+        config = config_with_small_banks(rng, load_bits=64)
+        case = random_case(rng, config, gather=gather, most=40)
+        assert_same(case)
+        parts.append(case.layer.parts)
+    assert parts.count(1) < 25
+    assert max(parts) > 3
 
 
 def test_ragged_traffic_changes_no_bit(rng):

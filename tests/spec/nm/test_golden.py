@@ -120,3 +120,13 @@ def test_a_sum_that_leaves_its_accumulator():
     program = program_of(config, pack_layer(config, "wide", plain(np.full((1, 8), -128)), DENSE))
     with pytest.raises(UserError, match="leave the 17 bits"):
         GoldenModel(program).run_layer(0, np.full((1, 8), -128))
+
+
+def test_a_batch_with_more_tokens_than_a_run_counts():
+    """Said before anything runs, in images: a run of `tiny` counts 131,070 tokens."""
+    unfold = Unfold(channels=1, height=300, width=300, kernel=(1, 1))
+    layer = pack_layer(CONFIG, "wide", plain(np.ones((1, 1), int)), DENSE, unfold=unfold)
+    model = GoldenModel(program_of(CONFIG, layer))
+    assert len(model.run(np.ones((1, 90_000), int))[0]) == 1
+    with pytest.raises(UserError, match="2 images at once, must be at most 1: layer wide"):
+        model.run(np.ones((2, 90_000), int))

@@ -1,5 +1,7 @@
 """The order of loading and of results."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -16,7 +18,8 @@ from spec.nm.stream import (
     schedule,
     unpack_results,
 )
-from tests.spec.nm.cases import random_case, random_config
+from spec.numbers import signed_bounds
+from tests.spec.nm.cases import random_case
 
 pytestmark = pytest.mark.unit
 
@@ -90,13 +93,34 @@ def test_the_stream_is_as_long_as_the_counter_says(rng):
         assert result_count(case.program.config, one) == counts.of("results")
 
 
-def test_results_there_and_back(rng):
-    config = random_config(rng)
-    half = 1 << (config.act_bits - 1)
-    results = rng.integers(-half, half, (9, config.columns))
-    words = pack_results(config, results)
-    assert max(words) < 1 << config.lane_bits
-    assert np.array_equal(unpack_results(config, words), results)
+@pytest.mark.parametrize("act_bits", [2, 3, 8, 11, 16])
+@pytest.mark.parametrize("columns", [1, 2, 8, 64, 256])
+def test_where_a_result_stands(rng, columns, act_bits):
+    """Sign-extended to its slot, column 0 lowest, zeros behind the last; and back."""
+    config = preset("default", columns=columns, act_bits=act_bits)
+    low, high = signed_bounds(act_bits)
+    slot = 1 << (act_bits - 1).bit_length()
+    for count in (0, 1, 9):
+        results = rng.integers(low, high, (count, columns), endpoint=True)
+        words = pack_results(config, results)
+        assert (words.dtype, words.shape) == (np.uint64, (count, config.result_limbs))
+        assert config.result_limbs == -(-columns * slot // 64)
+        for row, limbs in zip(results.tolist(), words.tolist(), strict=True):
+            whole = sum(limb << 64 * at for at, limb in enumerate(limbs))
+            assert whole == sum(value % (1 << slot) << slot * at for at, value in enumerate(row))
+        found = unpack_results(config, words)
+        assert (found.dtype, found.shape) == (np.int64, results.shape)
+        assert np.array_equal(found, results)
+
+
+def test_many_results_take_no_time(rng):
+    """As whole arrays, not one by one: a real layer gives hundreds of thousands."""
+    config = preset("default")
+    words = rng.integers(0, 1 << 63, (100_000, config.result_limbs)).astype(np.uint64)
+    started = time.monotonic()
+    results = unpack_results(config, words)
+    assert np.array_equal(pack_results(config, results), words)
+    assert time.monotonic() - started < 1
 
 
 def test_results_are_put_in_order():

@@ -68,8 +68,8 @@ def test_what_is_kept_by_zeros():
 
 
 def test_refusals():
-    config = preset("tiny")
+    config = preset("tiny", gather_lines=0)
     with pytest.raises(UserError, match="must keep at least one"):
         keep(config, np.zeros(8, bool))
-    with pytest.raises(UserError, match="keeps 17 lines of 8 inputs, the gather stage holds 16"):
+    with pytest.raises(UserError, match="no gather stage"):
         keep(config, np.ones(136, bool))

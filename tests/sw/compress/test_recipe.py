@@ -4,7 +4,7 @@ import torch
 from spec.errors import UserError
 from sw.compress.data import Dataset, digits
 from sw.compress.layers import density, weights
-from sw.compress.recipe import lenet_recipe
+from sw.compress.recipe import lenet_recipe, trained_lenet
 
 pytestmark = pytest.mark.flow
 
@@ -45,6 +45,12 @@ def test_shares_15_values_and_zero_in_each_layer(short):
 def test_even_a_short_one_learns(short):
     assert list(short.accuracy) == list(short.seconds) == ["float", "pruned", "shared"]
     assert all(0.7 < value < 1 for value in short.accuracy.values())
+
+
+def test_only_training_gives_the_network_of_the_first_stage(data, short):
+    trained = trained_lenet(data, seed=5, effort=0.02)
+    pairs = zip(trained.parameters(), short.trained.parameters(), strict=True)
+    assert all(torch.equal(one, other) for one, other in pairs)
 
 
 def test_the_same_seed_gives_the_same_bits(data, short):

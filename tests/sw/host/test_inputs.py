@@ -7,8 +7,11 @@ import pytest
 
 from spec.eie.config import preset
 from spec.errors import UserError
+from spec.nm.config import preset as nm_preset
 from sw.host.inputs import read_batch
 from tests.programs import random_program
+from tests.spec.mixes import random_mix
+from tests.spec.nm.networks import conv_network, linear_network
 
 pytestmark = pytest.mark.unit
 
@@ -120,3 +123,61 @@ def test_other_files_are_refused(program, save, tmp_path):
 def test_pickles_are_never_opened(program, save):
     with pytest.raises(UserError, match="not a .npy file of numbers"):
         read_batch(save(np.array([print] * 12), allow_pickle=True), program)
+
+
+# Programs of the other kinds -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kinds", ["nm", "nm eie", "eie nm"])
+def test_every_input_has_its_own_scale(rng, kinds, save):
+    program = random_mix(rng, kinds).program
+    program = program if " " in kinds else program.stages[0]
+    low, high = (-100, 100) if program.act_bits == 8 else (-30000, 30000)
+    integers = rng.integers(low, high, (3, 12))
+    path = save(integers * np.asarray(program.input_scale))
+    assert np.array_equal(read_batch(path, program), integers)
+    assert np.array_equal(read_batch(save(integers), program, raw=True), integers)
+
+
+def test_images_of_a_convolution(rng, save):
+    """A scale for every channel; an image as it is, or as a vector."""
+    program = conv_network(rng, nm_preset("tiny", weight_steps=64)).program
+    integers = rng.integers(-100, 100, (2, 3, 9, 8))
+    scales = program.weights[0].input_scales
+    path = save(integers * scales[:, None, None])
+    assert np.array_equal(read_batch(path, program), integers.reshape(2, -1))
+    assert np.array_equal(read_batch(path, program, limit=1), integers[:1].reshape(1, -1))
+    path = save(integers.reshape(2, -1) * program.input_scale)
+    assert np.array_equal(read_batch(path, program), integers.reshape(2, -1))
+
+
+def test_what_does_not_saturate_is_told_and_what_does_is_not(rng, save):
+    """Real numbers saturate, integers must fit; pixels are real."""
+    program = random_mix(rng, "nm eie").program
+    assert read_batch(save(np.full((1, 12), 1e9)), program).tolist() == [[127] * 12]
+    assert read_batch(save(np.full((1, 12), 255, np.uint8)), program).tolist() == [[127] * 12]
+    with pytest.raises(UserError, match="x.npy: input reaches 128...128, must stay within -128.."):
+        read_batch(save(np.full((1, 12), 128)), program, raw=True)
+
+
+@pytest.mark.parametrize("kinds", ["nm", "nm eie"])
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((2, 11)), r"shape is \(2, 11\), must be \(images, ...\) with 12 values"),
+        (np.zeros((0, 12)), "holds no image"),
+        (np.full((1, 12), np.inf), "12 values that are NaN or infinite"),
+        (np.zeros((1, 12), int), "holds int64; inputs are real numbers"),
+    ],
+)
+def test_what_does_not_fit_other_programs_is_refused(rng, save, kinds, array, message):
+    program = random_mix(rng, kinds).program
+    with pytest.raises(UserError, match=message):
+        read_batch(save(array), program)
+
+
+def test_layers_that_are_no_chain_take_no_batch(rng, save):
+    network = linear_network(rng, nm_preset("tiny", weight_steps=64), [12, 5])
+    program = replace(network.program, chained=False)
+    with pytest.raises(UserError, match="x.npy: the image's layers are no chain: run them one by"):
+        read_batch(save(np.zeros((1, 12))), program)

@@ -1,4 +1,4 @@
-"""The record of steps, the dense runs that it is made of, and what is told of a wrong image."""
+"""The dense runs that steps are made of, and what is told of a wrong image."""
 
 from dataclasses import replace
 
@@ -11,7 +11,6 @@ from spec.eie.golden import GoldenModel
 from spec.eie.program import Program
 from sw.compile.eie import check
 from sw.compile.eie.check import (
-    Log,
     check_program,
     first_layers,
     integer_vectors,
@@ -26,25 +25,6 @@ from tests.sw.compile.eie.tiles import AMPLE
 from tests.sw.compile.networks import integer_layers
 
 pytestmark = pytest.mark.unit
-
-
-def test_steps_are_held_against_the_one_before_and_the_first():
-    log = Log()
-    log.add("network", np.array([[1.0, -4.0], [0.0, 2.0]]))
-    log.add("next", np.array([[1.0, -4.0], [2.5, 2.0]]), ["a note"])
-    log.add("last", np.array([[1.0, -3.0]]))
-    first, second, third = log.steps
-    assert (first.samples, first.change, first.relative, first.agreement) == (2, 0, 0, 1)
-    assert (second.change, second.relative, second.total) == (2.5, 2.5 / 4, 2.5 / 4)
-    assert (second.agreement, second.notes) == (0.5, ("a note",))
-    assert (third.samples, third.change, third.total, third.agreement) == (1, 1, 0.25, 1)
-
-
-def test_outputs_that_are_all_zero_divide_nothing():
-    log = Log()
-    log.add("network", np.zeros((2, 2)))
-    log.add("next", np.full((2, 2), 0.5))
-    assert log.steps[1].relative == 0.5
 
 
 def test_blocks_make_no_difference(rng, monkeypatch):

@@ -11,7 +11,7 @@ from spec.eie.lstm import step
 from spec.errors import UserError
 from spec.numbers import signed_bounds
 from sw.compile.eie.integer_lstm import IntegerLstm, run_integers_lstm
-from sw.compile.eie.quantize import EXACT_FLOAT
+from sw.compile.scaling import EXACT_FLOAT
 from tests.sw.compile.networks import integer_lstm
 
 pytestmark = pytest.mark.unit

@@ -12,7 +12,7 @@ from spec.numbers import signed_bounds
 from sw.compile.eie.check import run_integers
 from sw.compile.eie.pack import pack_network
 from sw.compile.eie.tile import tile_network
-from sw.host.eie.compare import first_difference, run_on
+from sw.host.compare import first_difference, run_on
 from tests.sw.compile.networks import integer_layers
 
 pytestmark = pytest.mark.flow

@@ -12,13 +12,13 @@ from spec.errors import UserError
 from spec.numbers import signed_bounds
 from sw.compile.calibrate import Ranges
 from sw.compile.eie.quantize import (
-    MisfitError,
     check_sums,
     count_codes,
     quantize_layer,
     quantize_network,
 )
 from sw.compile.eie.share import SharedLayer, recover
+from sw.compile.scaling import MisfitError
 from tests.sw.compile.networks import float_layers, integer_layers
 
 pytestmark = pytest.mark.unit

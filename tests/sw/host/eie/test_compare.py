@@ -7,7 +7,8 @@ import pytest
 from spec.eie.config import preset
 from spec.eie.counters import ARRAY_COUNTERS, PE_COUNTERS
 from spec.eie.cycles import PassCounts
-from sw.host.eie.compare import OF_PACE, Result, first_difference, run_on
+from sw.host.compare import Result, first_difference, run_on
+from sw.host.eie.compare import OF_PACE
 from sw.host.eie.golden import GoldenDevice
 from tests.programs import random_acts, random_program
 

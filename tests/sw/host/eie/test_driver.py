@@ -11,8 +11,8 @@ from spec.eie.golden import GoldenModel
 from spec.eie.iomap import Error, Memory
 from spec.eie.lstm import LstmCell
 from spec.eie.program import Program
+from sw.host.compare import first_difference, run_loaded
 from sw.host.device import BaseDevice, DeviceError
-from sw.host.eie.compare import first_difference, run_loaded
 from sw.host.eie.driver import SLACK_CYCLES, BusDevice, most_cycles
 from sw.host.eie.golden import GoldenDevice
 from sw.host.eie.port import Port

@@ -12,7 +12,7 @@ from spec.eie.loading import ARMING_WORDS, feed_words, segment_words
 from spec.errors import UserError
 from spec.image import unpack
 from sw.host.eie.golden import GoldenDevice
-from sw.host.eie.report import make_report, table
+from sw.host.report import make_report, table
 from tests.programs import random_acts, random_case, random_program
 
 pytestmark = pytest.mark.unit
@@ -42,6 +42,7 @@ def test_keys_are_stable(report):
     summary |= {"gated", "occupancy", "lost", "stalls", "most_blocking_pe", "lines", "loading"}
     assert set(report) == summary | {
         "device",
+        "engine",
         "config_digest",
         "pes",
         "lanes",

@@ -3,9 +3,10 @@
 ``python -m sim.bench page`` writes both into ``docs/``; a test holds the page to the results.
 """
 
-import io
 from collections.abc import Callable
+from typing import Any
 
+from sim.bench.markdown import percent, svg, table
 from spec.eie.counters import LOST
 
 PLOT = "eie_layers.svg"
@@ -37,19 +38,10 @@ twice the density that it states.
 def page(document: dict) -> str:
     """The page as Markdown; equal documents give equal pages."""
     used = document["geomean"]["random"]["utilization"]
-    parts = [_HEAD.format(plot=PLOT, **{name: _percent(value) for name, value in used.items()})]
+    parts = [_HEAD.format(plot=PLOT, **{name: percent(value) for name, value in used.items()})]
     parts += [_cycles(document, kind) for kind in document["geomean"]]
     parts += [_losses(document), _storage(document), _many_pes(document), _lanes(document)]
     return "\n".join(parts)
-
-
-def _table(head: list[str], rows: list[list[object]]) -> str:
-    lines = [head, ["---", *("---:" for _ in head[1:])], *rows]
-    return "".join("| " + " | ".join(map(str, line)) + " |\n" for line in lines)
-
-
-def _percent(value: float) -> str:
-    return f"{value:.1%}".replace("%", " %")
 
 
 def _own(document: dict, kind: str) -> list[dict]:
@@ -78,19 +70,19 @@ def _cycles(document: dict, kind: str) -> str:
                 layer["lower_bound"],
                 layer["published_cycles"],
                 one["cycles"],
-                _percent(one["utilization"]),
+                percent(one["utilization"]),
                 two["cycles"],
-                _percent(two["utilization"]),
+                percent(two["utilization"]),
                 two["clusters"][-1],
                 f"{two['cycles'] / one['cycles']:.2f}",
             ]
         )
     means = document["geomean"][kind]
-    used = {name: _percent(value) for name, value in means["utilization"].items()}
+    used = {name: percent(value) for name, value in means["utilization"].items()}
     ratio = f"{means['cycles_ratio']:.2f}"
     rows.append(["geometric mean", "", "", "", used["isca16"], "", used["default"], "", ratio])
     head = ["layer", "bound", "paper", "`isca16`", "used", "default", "used", "clusters", "ratio"]
-    return f"\n## {_SETS[kind]}\n\n{_SET_TEXTS[kind]}\n\n{_table(head, rows)}"
+    return f"\n## {_SETS[kind]}\n\n{_SET_TEXTS[kind]}\n\n{table(head, rows)}"
 
 
 def _losses(document: dict) -> str:
@@ -102,7 +94,7 @@ def _losses(document: dict) -> str:
             one = layer["machines"][name]
             lost = [f"{100 * one['lost'][cause]:.1f}" for cause in LOST]
             rows.append([layer["name"], f"{100 * one['utilization']:.1f}", *lost])
-        parts.append(f"\n`{name}`:\n\n" + _table(["layer", "used", *LOST], rows))
+        parts.append(f"\n`{name}`:\n\n" + table(["layer", "used", *LOST], rows))
     return "".join(parts)
 
 
@@ -124,7 +116,7 @@ def _storage(document: dict) -> str:
         "runs: where the entries of a layer in clusters take more bits than `isca16`'s, its\n"
         "pointers save more than that.\n\n"
     )
-    return text + _table([*head, "run bits"], rows)
+    return text + table([*head, "run bits"], rows)
 
 
 def _many_pes(document: dict) -> str:
@@ -134,19 +126,19 @@ def _many_pes(document: dict) -> str:
         [
             name,
             one["cycles"],
-            _percent(one["utilization"]),
+            percent(one["utilization"]),
             one["clusters"][-1],
             f"{one['speedup']:.2f}",
         ]
         for name, one in many["layers"].items()
     ]
-    rows.append(["geometric mean", "", _percent(many["utilization"]), "", f"{many['speedup']:.2f}"])
+    rows.append(["geometric mean", "", percent(many["utilization"]), "", f"{many['speedup']:.2f}"])
     head = ["layer", "cycles", "used", "clusters", f"times as fast as {document['pes']} PEs"]
     text = (
         "The default preset, zeros at random. The published machine's own figures are 3.25 to\n"
         "3.47 times for four times the PEs."
     )
-    return f"\n## {many['pes']} PEs\n\n{text}\n\n{_table(head, rows)}"
+    return f"\n## {many['pes']} PEs\n\n{text}\n\n{table(head, rows)}"
 
 
 def _lanes(document: dict) -> str:
@@ -160,7 +152,7 @@ def _lanes(document: dict) -> str:
             f"{one['speedup']:.2f}",
             f"{one['expected']:.2f}",
             f"{one['lines_per_image_of_one_lane'] / one['lines_per_image']:.2f}",
-            _percent(one["gated"] / (one["macs"] + one["gated"])),
+            percent(one["gated"] / (one["macs"] + one["gated"])),
         ]
         for name, one in lanes["layers"].items()
     ]
@@ -178,20 +170,16 @@ def _lanes(document: dict) -> str:
         "density d should gain B·d / (1 − (1−d)^B). *Lines saved* is how many times fewer lines\n"
         "are read per image; *gated* is the share of lanes that stood still beside a busy one."
     )
-    return f"\n## {lanes['lanes']} lanes\n\n{text}\n\n" + _table([*head, "gated"], rows)
+    return f"\n## {lanes['lanes']} lanes\n\n{text}\n\n" + table([*head, "gated"], rows)
 
 
 def plot(document: dict) -> bytes:
     """The plot as SVG: shares of all slots, both machines side by side on every layer."""
-    import matplotlib as mpl
-
-    mpl.use("svg")
-    from matplotlib import pyplot
-
     layers = _own(document, "random")
     causes = ("used", *LOST)
-    with mpl.rc_context({"svg.hashsalt": "skipstone", "font.size": 9}):
-        figure, axes = pyplot.subplots(figsize=(9, 3.6), layout="constrained")
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots()
         for shift, name in ((-0.2, "isca16"), (0.2, "default")):
             _stack(axes.bar, layers, name, shift, causes)
         axes.set_xticks(range(len(layers)), [layer["name"] for layer in layers])
@@ -199,12 +187,8 @@ def plot(document: dict) -> bytes:
         axes.set_title("left: isca16, right: default preset, 64 PEs, zeros at random", fontsize=9)
         handles, labels = axes.get_legend_handles_labels()
         axes.legend(handles[: len(causes)], labels[: len(causes)], loc="lower right", ncols=4)
-        file = io.BytesIO()
-        figure.savefig(
-            file, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        )
-        pyplot.close(figure)
-    return file.getvalue()
+
+    return svg(9, 3.6, draw)
 
 
 _COLOURS = ("#2b6cb0", "#e2a03f", "#b0bec5", "#d1495b", "#8d6a9f", "#5b8c5a", "#444444")

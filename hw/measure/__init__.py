@@ -1,0 +1,1 @@
+"""What emitted hardware takes on an FPGA, and how fast its clock may be: yosys and nextpnr."""

@@ -1,0 +1,1 @@
+"""The compiler for networks on both engines."""

@@ -1,0 +1,1 @@
+"""The compiler for the N:M engine."""
