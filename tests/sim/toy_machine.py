@@ -223,8 +223,9 @@ class NmToy(Toy):
         turn, number = Signal(), Signal(32)
         takes = Signal()
         m.d.comb += [
-            self.i.ready.eq(self.busy & turn & queue.i.ready),
-            takes.eq(self.i.valid & self.i.ready),
+            # It may be ready only for what is offered, in the same cycle: executors must bear it.
+            self.i.ready.eq(self.i.valid & self.busy & turn & queue.i.ready),
+            takes.eq(self.i.ready),
             queue.i.valid.eq(takes),
             queue.i.payload.eq(self.i.payload + number),
             self.o.valid.eq(self.busy & queue.o.valid),
