@@ -19,6 +19,7 @@ from sw.compile import compile_network
 from sw.compile.capture import capture
 from sw.compile.nm import check
 from sw.compile.nm.driver import Result
+from sw.compile.nm.report import layers_table
 from sw.compress.patterns import nm_mask
 from tests.sw.compile.images import prune, run_torch, settle
 from tests.sw.compile.nm.references import run_reference
@@ -217,3 +218,13 @@ def test_options_and_networks_that_are_refused(module, samples):
         compile_network(module, samples, "default")
     with pytest.raises(UserError, match="layer linear: 3000 inputs are .* or more act_lines"):
         compile_network(nn.Linear(3000, 2), np.ones((2, 3000), np.float32), preset("tiny"))
+
+
+def test_a_pattern_may_fit_where_all_weights_would_not(rng):
+    """A bank of two steps holds a line of 2:4, but none of a dense row: no dense layer to name."""
+    layer = nn.Linear(30, 8)
+    prune(layer, nm_mask, 2, 4)
+    samples = rng.standard_normal((4, 30)).astype(np.float32)
+    result = compile_network(layer, samples, preset("default", weight_steps=2), pattern="2:4")
+    assert result.layers[0]["dense_cycles"] is None
+    assert layers_table(result.layers)[1].split()[-1] == "-"
