@@ -194,7 +194,8 @@ class EieToy(Toy):
 class NmToy(Toy):
     """Keeps words from address :attr:`FIRST` on. While busy it takes every second word of the load
     stream, if it can, and gives it back on the result stream, added to the number of words before
-    it. Control 2 counts the words that were offered and then taken back, or changed."""
+    it. Control 2 counts the host's mistakes: words that were offered and then taken back, or
+    changed, and cycles between runs in which it moves a stream."""
 
     FIRST = 4
     """Addresses below are controls."""
@@ -244,5 +245,6 @@ class NmToy(Toy):
             waits.eq(self.busy & self.i.valid & ~self.i.ready),
             waiting.eq(self.i.payload),
         ]
-        with m.If(waits & self.busy & (~self.i.valid | (self.i.payload != waiting))):
+        changed = waits & (~self.i.valid | (self.i.payload != waiting))
+        with m.If(Mux(self.busy, changed, self.i.valid | self.o.ready)):
             m.d.sync += self.counted.eq(self.counted + 1)
