@@ -24,9 +24,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise UserError(f"--seeds {arguments.seeds}: must be 1 to 99")
     engine = ENGINES[arguments.engine]
     command = f"python -m hw.measure --engine {arguments.engine} --seeds {arguments.seeds}"
+    make_folder(RESULTS)
     document = {"command": command} | compare.run(engine.COMPARISONS, arguments.seeds)
     text = json.dumps(document, indent=2) + "\n"
-    make_folder(RESULTS)
     write_file(RESULTS / engine.FILE, text.encode())
     print(text if arguments.json else compare.table(document))
 

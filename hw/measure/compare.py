@@ -15,7 +15,7 @@ from amaranth.lib import wiring
 from hw.measure import ecp5
 from hw.measure.tools import Tool, Yosys, find_nextpnr, find_yosys
 from spec.config import Config
-from spec.files import make_folder
+from spec.files import make_folder, write_file
 
 BUILD = Path("build", "measure")
 
@@ -119,7 +119,7 @@ def _prepare(
     folder = build / f"{comparison.module}-{key}"
     make_folder(folder)
     for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf-8")
+        write_file(folder / name, text.encode())
     return folder
 
 

@@ -1,6 +1,7 @@
 """An ECP5: what a component takes there, and how fast it may be clocked."""
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -72,12 +73,18 @@ def synthesize(yosys: Yosys, module: str, folder: Path) -> Area:
     cells, netlist = folder / "cells.json", folder / f"{TOP}.json"
     if not netlist.exists():
         read = f"read_verilog {' '.join(sorted(path.name for path in folder.glob('*.v')))}"
-        fresh = f".{netlist.name}"
-        count = [f"synth_ecp5 -top {module}", f"tee -q -o {cells.name} stat -json"]
+        counted, fresh = _fresh(cells), _fresh(netlist)
+        count = [f"synth_ecp5 -top {module}", f"tee -q -o {counted.name} stat -json"]
         yosys.passes([read, *count], folder)
-        yosys.passes([read, f"synth_ecp5 -top {TOP} -json {fresh}"], folder)
-        (folder / fresh).rename(netlist)
+        yosys.passes([read, f"synth_ecp5 -top {TOP} -json {fresh.name}"], folder)
+        counted.replace(cells)
+        fresh.replace(netlist)
     return area_of(json.loads(cells.read_text())["design"]["num_cells_by_type"])
+
+
+def _fresh(file: Path) -> Path:
+    """Where this process writes a file before it is whole; others may be at the same one."""
+    return file.with_name(f".{os.getpid()}-{file.name}")
 
 
 def area_of(cells: Mapping[str, int]) -> Area:
@@ -99,11 +106,11 @@ def place(nextpnr: Tool, seed: int, folder: Path) -> Fit:
     """Place and route the harness; a report of the same netlist and seed is taken as it is."""
     report = folder / f"seed{seed}.json"
     if not report.exists():
-        fresh = f".{report.name}"
+        fresh = _fresh(report)
         goal = ("--freq", str(GOAL_MHZ), "--timing-allow-fail", "--lpf-allow-unconstrained")
-        arguments = ("--json", f"{TOP}.json", "--seed", str(seed), "--report", fresh, "--quiet")
-        nextpnr.run([*_PART, *goal, *arguments], folder)
-        (folder / fresh).rename(report)
+        files = ("--json", f"{TOP}.json", "--report", fresh.name)
+        nextpnr.run([*_PART, *goal, *files, "--seed", str(seed), "--quiet"], folder)
+        fresh.replace(report)
     return read_fit(json.loads(report.read_text()))
 
 

@@ -40,10 +40,15 @@ Read with this in mind:
   sharing are in it. It ranks patterns; training on with the zeros ([compression](compress.md)) wins
   back most of what is lost.
 - **Activations**: {relu} of them not zero, as behind a ReLU, and all of them not zero, as in a
-  transformer. The N:M array does not skip zero activations, EIE does.
+  transformer; columns that name neither are of the latter. The N:M array does not skip zero
+  activations, EIE does.
 - **Loading.** The N:M array streams weights and activations in 256-bit words, and all of that is
-  in its cycles. EIE keeps its weights in memories of its own: its cycles are of computing. *Loaded*
-  adds what it takes to fill these memories once, in 64-bit words, as if the layer ran only once.
+  in its cycles. EIE keeps weights in memories of its own, and the activations between two layers:
+  its cycles are of computing alone. *Loaded* adds what the host writes into it if the layer or
+  network runs only once, in 64-bit words, where that is not hidden: the weights, and each image's
+  inputs, one in a word. With weights in place the inputs remain.
+- *% used* is of all multiplier slots. On the N:M array each weight that the pattern keeps counts,
+  for each token, whatever the activation; on EIE only products of two numbers that are not zero.
 - **Multipliers are as many, not as large**: 8 × 8 bits in the N:M array, 16 × 16 in EIE.
 - *Bits* are all stored words (N:M: weights, places, offsets, parameters; EIE: entries and
   pointers), per weight of the dense matrix, which has 8.
@@ -77,15 +82,15 @@ this array TVW is for more zeros than that: at 87.5 % it is {more} times as fast
 """
 
 _FREE = """
-**Against unstructured.** {full} (256 PEs x 1) and {full_lanes} (32 PEs x 8) times with all
-activations at work, {relu} and {relu_lanes} with {density} of them: EIE was built for such
-matrices, and skips zero activations besides, so with a multiplier per PE it is the faster one
-where many are zero, and unstructured pruning loses least ({free} on {layer}). Eight images at once
-share their weights, and a zero of one is seldom a zero of all. On a single token ({few}: {vector}
-and {vector_lanes}, {density} not zero) EIE is far ahead, as long as its weights are in place: the
-N:M array streams them, and has nothing to do for all but one of its columns. A GPU has no such
-machine: there unstructured zeros are the slow ones. On the N:M array they would run as a dense
-matrix, and TVW gains what it gains over dense.
+**Against unstructured**, without EIE's loading: {full} (256 PEs x 1) and {full_lanes} (32 PEs x 8)
+times with all activations at work, {relu} and {relu_lanes} with {density} of them. EIE was built
+for such matrices, and skips zero activations besides, so with a multiplier per PE it is the faster
+one where many are zero, and unstructured pruning loses least ({free} on {layer}). Eight images at
+once share their weights, and a zero of one is seldom a zero of all. On a single token ({few}:
+{vector} and {vector_lanes}, {density} not zero) EIE is far ahead, as long as its weights are in
+place: the N:M array streams them, and has nothing to do for all but one of its columns. A GPU has
+no such machine: there unstructured zeros are the slow ones. On the N:M array they would run as a
+dense matrix, and TVW gains what it gains over dense.
 """
 
 

@@ -118,8 +118,8 @@ class OnNm(Design):
 
 @dataclass(frozen=True)
 class OnEie(Design):
-    """Zeros anywhere, on EIE. Weights are shared, and stand in the array's memories: loading them
-    comes on top, where it is not hidden."""
+    """Zeros anywhere, on EIE. Weights are shared, and stand in the array's memories: writing them,
+    and each image's inputs, comes on top, where it is not hidden."""
 
     density: float
     config: EieConfig

@@ -146,7 +146,7 @@ def table(document: dict) -> str:
     """The figures for people."""
     lines = [
         f"{'layer':<15}{'preset':>9}{'pattern':>9}{'cycles':>10}{'of dense':>10}{'used':>8}"
-        f"{'padding':>9}{'waits':>8}{'ends':>8}{'bits':>11}{'stored':>8}"
+        f"{'padding':>9}{'waits':>8}{'ends':>8}{'bits':>11}{'stored':>10}"
     ]
     for layer in document["layers"]:
         lines += [_row(layer, key, one) for key, one in layer["patterns"].items()]
@@ -165,5 +165,5 @@ def _row(layer: dict, key: str, one: dict) -> str:
     return (
         f"{layer['name']:<15}{layer['preset']:>9}{key:>9}{one['cycles']:>10}{one['ratio']:>10.4f}"
         f"{one['utilization']:>8.1%}{lost['padding']:>9.1%}{waits:>8.1%}"
-        f"{lost['tail'] + lost['control']:>8.1%}{one['bits']:>11}{one['stored']:>8.1%}"
+        f"{lost['tail'] + lost['control']:>8.1%}{one['bits']:>11}{one['stored']:>10.1%}"
     )

@@ -95,9 +95,10 @@ def random_program(layer: Gemm, pattern: Pattern, config: NmConfig) -> Program:
     weight = torch.from_numpy(layer.weight())
     kept = torch.where(pattern.choose(weight, config), weight, 0).numpy()
     _, high = signed_bounds(config.weight_bits)
-    dense = np.rint(kept * (high / np.abs(kept).max())).astype(np.int64)
+    # Of a small matrix, a pattern may leave nothing.
+    dense = np.rint(kept * (high / (np.abs(kept).max() or 1))).astype(np.int64)
     # Sums of random products: they grow with the root of the weights' squares.
-    reach = np.sqrt((dense**2).sum(axis=1).max())
+    reach = np.sqrt((dense**2).sum(axis=1).max() or 1)
     multiplier, shift = choose_multiplier(
         1 / reach, multiplier_bits=config.multiplier_bits, shift_max=config.shift_max
     )

@@ -132,21 +132,32 @@ def of_network(
     Raises
     ------
     UserError
-        It has an LSTM, samples do not fit, or there are not as many labels as samples.
+        It has an LSTM, samples do not fit, or labels are no class of each sample.
     """
     if network.recurrent:
         raise UserError(f"{name}: has an LSTM, which the N:M array does not take")
     calibration, batch = (
-        flatten_samples(check_samples(one), network.inputs) for one in (calibration, batch)
+        flatten_samples(check_samples(samples, what), network.inputs, what)
+        for what, samples in (("calibration", calibration), ("input", batch))
     )
-    if labels is not None and (
-        labels.shape != (len(batch),) or not np.issubdtype(labels.dtype, np.integer)
-    ):
-        raise UserError(
-            f"{name}: labels are {labels.dtype} of shape {labels.shape}, there must be an integer "
-            f"for each of the {len(batch)} samples"
-        )
+    if labels is not None:
+        _check_labels(name, labels, len(batch), plain_layers(network)[-1].gives)
     about = {"samples": len(batch), "weights": source}
     if labels is not None:
         about["right"] = "a sample is right if the output of its class is the largest"
     return Chain(name, about, network, calibration, batch, labels)
+
+
+def _check_labels(name: str, labels: np.ndarray, samples: int, classes: int) -> None:
+    """Refuse what does not tell the class of each sample."""
+    if labels.shape != (samples,) or not np.issubdtype(labels.dtype, np.integer):
+        raise UserError(
+            f"{name}: labels are {labels.dtype} of shape {labels.shape}, there must be an integer "
+            f"for each of the {samples} samples"
+        )
+    wrong = labels[(labels < 0) | (labels >= classes)]
+    if wrong.size:
+        raise UserError(
+            f"{name}: labels hold {wrong[0]}, the network's {classes} outputs are the classes 0 to "
+            f"{classes - 1}"
+        )

@@ -41,29 +41,30 @@ class Ranges:
         return Ranges(before, self.outputs[first:behind], self.insides)
 
 
-def check_samples(samples: np.ndarray | torch.Tensor) -> np.ndarray:
-    """Refuse samples of a wrong kind; their values are taken as they are, uint8 as 0...255."""
+def check_samples(samples: np.ndarray | torch.Tensor, what: str = "calibration") -> np.ndarray:
+    """Refuse samples of a wrong kind, which errors call by ``what`` they are for; their values are
+    taken as they are, uint8 as 0...255."""
     samples = sample_values(samples)
     if not (np.issubdtype(samples.dtype, np.floating) or samples.dtype == np.uint8):
-        raise UserError(f"calibration samples are {samples.dtype}, must be floats or uint8")
+        raise UserError(f"{what} samples are {samples.dtype}, must be floats or uint8")
     if samples.ndim < 2 or samples.size == 0:
         raise UserError(
-            f"calibration samples have shape {samples.shape}, must be (samples, ...), not empty"
+            f"{what} samples have shape {samples.shape}, must be (samples, ...), not empty"
         )
     if not np.isfinite(samples).all():
         at = int(np.argmin(np.isfinite(samples).reshape(len(samples), -1).all(axis=1)))
-        raise UserError(f"calibration sample {at} holds a value that is not finite")
+        raise UserError(f"{what} sample {at} holds a value that is not finite")
     if not samples.any():
-        raise UserError("calibration samples are all zero: no range can be measured on them")
+        raise UserError(f"{what} samples are all zero: no range can be measured on them")
     return samples
 
 
-def flatten_samples(samples: np.ndarray, inputs: int) -> np.ndarray:
+def flatten_samples(samples: np.ndarray, inputs: int, what: str = "calibration") -> np.ndarray:
     """Samples as float64 of shape (samples, inputs)."""
     flat = samples.reshape(len(samples), -1)
     if flat.shape[1] != inputs:
         raise UserError(
-            f"calibration samples have {flat.shape[1]} values each (shape {samples.shape}), "
+            f"{what} samples have {flat.shape[1]} values each (shape {samples.shape}), "
             f"the network takes {inputs}"
         )
     return flat.astype(np.float64)

@@ -1,6 +1,7 @@
 """What yosys and nextpnr say, as area and clock."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,16 @@ def test_a_report_that_is_there_is_taken(tmp_path):
     (tmp_path / "seed3.json").write_text(REPORT.read_text())
     nobody = Tool("nextpnr", "0", ("/nowhere",))
     assert place(nobody, 3, tmp_path).mhz == pytest.approx(73.54, abs=0.01)
+
+
+@pytest.mark.unit
+def test_a_report_is_whole_as_soon_as_it_is_there(tmp_path):
+    """Until then it has a name that no other process takes, and none that is looked for."""
+    script = f"while [ $1 != --report ]; do shift; done; cp {REPORT} $2; echo $2 > told"
+    fit = place(Tool("nextpnr", "0", ("sh", "-c", script, "nextpnr")), 3, tmp_path)
+    assert fit.mhz == pytest.approx(73.54, abs=0.01)
+    assert str(os.getpid()) in (tmp_path / "told").read_text()
+    assert {file.name for file in tmp_path.iterdir()} == {"told", "seed3.json"}
 
 
 @pytest.mark.unit

@@ -11,9 +11,9 @@ from torch import nn
 
 from sim.bench import compare, subjects
 from sim.bench.__main__ import main
-from sim.bench.designs import DESIGNS, MULTIPLIERS, NM, OnEie, OnNm
+from sim.bench.designs import DESIGNS, MULTIPLIERS, NM, Design, OnEie, OnNm
 from sim.bench.gemms import gemm
-from sim.bench.subject import Chain
+from sim.bench.subject import Chain, Measured
 from sim.bench.subjects import NONZERO, layer
 from spec.eie.golden import GoldenModel as EieModel
 from spec.errors import UserError
@@ -54,6 +54,11 @@ def folder(rng: np.random.Generator, tmp_path: Path, monkeypatch: pytest.MonkeyP
     for name, count in (("x", 20), ("more", 30)):
         np.save(f"{name}.npy", rng.normal(size=(count, 24)).astype(np.float32))
     np.save("classes.npy", rng.integers(0, 5, 30))
+    # Mistakes.
+    np.save("six.npy", np.arange(30) % 6)
+    np.save("below.npy", np.arange(30) % 5 - 1)
+    np.save("narrow.npy", rng.normal(size=(30, 23)))
+    np.save("nan.npy", np.where(np.arange(30)[:, None] == 3, np.nan, rng.normal(size=(30, 24))))
     return tmp_path
 
 
@@ -246,6 +251,10 @@ def test_our_own_network(monkeypatch: pytest.MonkeyPatch, rng: np.random.Generat
         (["net.pt", "classes.npy"], "calibration samples are int64, must be floats or uint8"),
         (["net.pt", "x.npy", None, "classes.npy"], "net.pt: labels are int64 of shape \\(30,\\), "),
         (["net.pt", "x.npy", "more.npy", "x.npy"], "net.pt: labels are float32 of shape"),
+        (["net.pt", "x.npy", "more.npy", "six.npy"], "labels hold 5, .* 5 outputs .* 0 to 4$"),
+        (["net.pt", "x.npy", "more.npy", "below.npy"], "net.pt: labels hold -1, the network's 5"),
+        (["net.pt", "x.npy", "nan.npy"], "^input sample 3 holds a value that is not finite"),
+        (["net.pt", "x.npy", "narrow.npy"], "^input samples have 23 values each"),
         ([SIZE, "x.npy"], f"x.npy: samples and labels are for a network in a file, not {SIZE}"),
         (["lenet-300-100", None, None, "y.npy"], "y.npy: samples and labels are for a network"),
     ],
@@ -264,6 +273,18 @@ def test_an_lstm_is_refused(folder: Path, rng: np.random.Generator) -> None:
     np.save("steps.npy", steps.numpy())
     with pytest.raises(UserError, match="lstm.pt2: has an LSTM, which the N:M array does not take"):
         compare.run_one("lstm.pt2", "steps.npy")
+
+
+def test_a_dense_layer_that_does_not_fit_ends_it_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def measure(subject: Chain, design: Design) -> Measured:
+        asked.append(design.title)
+        raise UserError("too large")
+
+    asked: list[str] = []
+    monkeypatch.setattr(Chain, "measure", measure)
+    with pytest.raises(UserError, match="^too large$"):
+        compare.run_one(SIZE)
+    assert asked == ["dense"]
 
 
 def test_files_go_with_a_name(folder: Path) -> None:

@@ -62,6 +62,12 @@ def test_programs_have_the_pattern_that_they_are_called_by(key: str) -> None:
     assert program.steps(0).sum() * config.step_weights == layer.slots
 
 
+@pytest.mark.parametrize("key", PATTERNS)
+def test_a_pattern_may_leave_nothing(key: str) -> None:
+    figures = nm.predict(preset("default"), gemm("1x1x1"), PATTERNS[key])
+    assert figures["cycles"] > 0
+
+
 def test_a_matrix_of_2_4_takes_five_eighths_where_steps_fill_words() -> None:
     figures = nm.predict(preset("default"), gemm("64x64x1"), PATTERNS["2:4"])
     assert figures["matrix_stored"] == 0.625
