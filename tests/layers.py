@@ -26,7 +26,7 @@ LAYERS = {
     "hw": _layer("spec", "amaranth numpy"),
     # The package `sw` itself stays empty: whatever it imported, all three parts would import.
     "sw": _layer(),
-    "sw.compress": _layer("spec", "numpy torch tqdm mlxtend"),
+    "sw.compress": _layer("spec", "numpy torch tqdm mlxtend safetensors matplotlib"),
     "sw.compile": _layer("spec", "numpy torch tqdm safetensors"),
     "sw.host": _layer("spec", "numpy tqdm"),
     "sim": _layer(
@@ -39,6 +39,7 @@ LAYERS = {
 
 # Scripts that may import everything of ours and all that it may import, each with its reason.
 WHOLE_FLOW = {
+    "sw.compress.predict": "compiles what was compressed, to tell its cycles",
     "sim.demo": "shows the whole way: trains, compresses, compiles, emits, simulates",
     "sim.bench.targets": "times the whole way, each step by itself",
     "sim.bench.eie": "packs layers without a network, and predicts them",
@@ -50,6 +51,14 @@ WHOLE_FLOW = {
     "sim.bench.transformer": "prunes a torch network, and runs it on arrays",
     "sim.bench.real": "takes layers out of torch networks, and prunes them",
     "sim.bench.real_layers": "compiles them, predicts and simulates",
+    "sim.bench.compress_seeds": "runs them on one thread of torch",
+    "sim.bench.compress_training": "trains the networks",
+    "sim.bench.compress_large": "prunes and shares a large layer",
+    "sim.bench.compress_permutation": "permutes random matrices",
+    "sim.bench.compress_lenet": "compresses networks, and stores them",
+    "sim.bench.compress_fashion": "prunes networks in every way",
+    "sim.bench.compress_minilm": "prunes a torch network",
+    "sim.bench.reorder": "permutes its channels",
     "sim.bench.bert": "is a torch network",
     "sim.bench.minilm": "loads one",
     "sim.bench.real_nm": "prunes and compiles it, predicts and simulates",

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from sim.bench import (
     agreement,
     compare,
+    compress,
     eie,
     nm,
     nm_agreement,
@@ -86,6 +87,15 @@ def _compare(arguments: argparse.Namespace) -> Measured:
     return Measured(compare.run_one(arguments.name, *files), compare.table, None)
 
 
+def _compress(arguments: argparse.Namespace) -> Measured:
+    file = compress.EXPERIMENTS[arguments.name].file
+    return Measured(compress.run(arguments.name), compress.table, file)
+
+
+def _add_compress(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", choices=compress.EXPERIMENTS, help="which experiment")
+
+
 def _add_layers(parser: argparse.ArgumentParser) -> None:
     """What the benchmarks of both engines have."""
     add = parser.add_argument
@@ -134,6 +144,11 @@ BENCHMARKS = {
     "real-nm": Benchmark(
         "a real transformer on the N:M array: embeddings, cycles, one encoder layer simulated",
         lambda arguments: Measured(real_nm.run(), real_nm.table, "nm_real.json"),
+    ),
+    "compress": Benchmark(
+        "what pruning, sharing and permutation reach, over three seeds; some take an hour",
+        _compress,
+        _add_compress,
     ),
     "nm": Benchmark(
         "cycles and storage of 2:4, 1:4 and TVW on the N:M array, predicted or simulated",

@@ -37,8 +37,8 @@ Read with this in mind:
   layer of these sizes and densities, their errors are not: trained networks stand below.
 - **Nothing is trained again after pruning.** *Error* is the L2 norm of the outputs' difference to
   those of the dense layer in floating point, as a part of theirs; pruning, quantization and weight
-  sharing are in it. It ranks patterns; training on with the zeros ([compression](compress.md)) wins
-  back most of what is lost.
+  sharing are in it. It ranks patterns; training on with the zeros
+  ([compression](compress/index.md)) wins back most of what is lost.
 - **Activations**: {relu} of them not zero, as behind a ReLU, and all of them not zero, as in a
   transformer; columns that name neither are of the latter. The N:M array does not skip zero
   activations, EIE does.

@@ -32,22 +32,23 @@ def load_minilm() -> SentenceBert:
     return network.eval().requires_grad_(False)
 
 
-def tokenize(sentences: Sequence[str]) -> tuple[Tensor, Tensor]:
+def tokenize(sentences: Sequence[str], most: int = 128) -> tuple[Tensor, Tensor]:
     """Token numbers of sentences, and where there are any; int64 and bool, shape (sentences,
-    tokens of the longest)."""
+    tokens of the longest). Of a sentence no more than the first ``most`` tokens count."""
     require("tokenizers")
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(_folder() / "tokenizer.json"))
+    tokenizer.enable_truncation(most)
     tokenizer.enable_padding()
     encoded = tokenizer.encode_batch(list(sentences))
     ids = torch.tensor([one.ids for one in encoded])
     return ids, torch.tensor([one.attention_mask for one in encoded]).bool()
 
 
-def batches(sentences: Sequence[str]) -> list[tuple[Tensor, Tensor]]:
+def batches(sentences: Sequence[str], most: int = 128) -> list[tuple[Tensor, Tensor]]:
     """Sentences of the same number of tokens together: as :func:`tokenize`, without any filler."""
-    ids, mask = tokenize(sentences)
+    ids, mask = tokenize(sentences, most)
     lengths = mask.sum(1)
     chosen = [(lengths == length, length) for length in lengths.unique()]
     return [(ids[those, :length], mask[those, :length]) for those, length in chosen]

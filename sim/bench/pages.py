@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from sim.bench import compare_page, compare_plot, eie_page, nm_page, transformer_page
+from sim.bench import compare_page, compare_plot, compress_page, eie_page, nm_page, transformer_page
 from spec.errors import UserError
 from spec.files import read_file, write_file
 
@@ -12,6 +12,7 @@ NINE_LAYERS = "nine_layers.md"
 COMPARE = "compare.md"
 NM = "nm.md"
 TRANSFORMER = "transformer.md"
+COMPRESSION = "compress/results.md"
 
 
 def write(results: Path, docs: Path) -> Iterator[Path]:
@@ -37,6 +38,9 @@ def texts(results: Path, docs: Path) -> dict[str, str]:
         TRANSFORMER: nm_page.put(
             written[TRANSFORMER], transformer_page.measured(load(results, "nm_real"))
         ),
+        COMPRESSION: compress_page.page(
+            {name: load(results, name) for name in compress_page.SECTIONS}
+        ),
     }
 
 
@@ -58,4 +62,7 @@ COMMANDS = {
     "nm_agreement": "python -m sim.bench nm --on verilator",
     "nm_compare": "python -m sim.bench compare",
     "nm_real": "python -m sim.bench real-nm",
+    "compress_minilm": "python -m sim.bench compress minilm",
+    "compress_permutation": "python -m sim.bench compress permutation",
+    "compress_large": "python -m sim.bench compress large",
 }

@@ -14,7 +14,7 @@ by `python -m sim.bench real-nm` into `results/nm_real.json`, on preset `{preset
 floating point, the mean (and the smallest) over the sentences; and for how many of them, of all
 others, the one that says the same in other words is the nearest. Int8 comes to within
 {int8_loss:.4f} of the float network with the same zeros. Pruning without retraining costs much
-more: that is to be won back by training ([compression](compress.md)), not by the array.
+more: that is to be won back by training ([compression](compress/index.md)), not by the array.
 
 """
 

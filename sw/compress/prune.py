@@ -3,8 +3,9 @@
 Han et al., "Learning both Weights and Connections for Efficient Neural Networks", 2015.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from numbers import Real
 
 import torch
 from torch import Tensor, nn
@@ -68,7 +69,11 @@ class Masks(Mapping[str, Tensor]):
         finally:
             handle.remove()
 
-    def targets(self, model: nn.Module) -> list[tuple[nn.Parameter, Tensor]]:
+    def penalty(self) -> Tensor | None:
+        """Nothing is added to the loss."""
+        return None
+
+    def targets(self, model: nn.Module) -> list[tuple[Tensor, Tensor]]:
         """Each weight with ones where it stays and zeros elsewhere."""
         found = weights(model, self)
         for name, weight in found.items():
@@ -81,7 +86,7 @@ class Masks(Mapping[str, Tensor]):
 
 
 @torch.no_grad()
-def zero(targets: list[tuple[nn.Parameter, Tensor]]) -> None:
+def zero(targets: list[tuple[Tensor, Tensor]]) -> None:
     """Set what is pruned to zero, in place; takes what :meth:`Masks.targets` gives."""
     # A product is much the fastest way, but leaves negative zeros; adding 0 makes zeros of them.
     for weight, ones in targets:
@@ -114,26 +119,12 @@ def magnitude(model: nn.Module, density: float | Mapping[str, float]) -> Masks:
     return Masks({name: largest(w.detach().abs(), counts[name]) for name, w in found.items()})
 
 
-def global_magnitude(
-    model: nn.Module, density: float, layers: Iterable[str] | None = None
-) -> Masks:
-    """Keep the largest magnitudes of all chosen layers together, by one threshold.
-
-    Among equal magnitudes those of earlier layers stay, then the first ones in row-major order.
-    """
-    found = weights(model, layers)
-    magnitudes = torch.cat([w.detach().abs().flatten() for w in found.values()])
-    mask = largest(magnitudes, kept_count(magnitudes.numel(), density, "all layers"))
-    parts = mask.split([w.numel() for w in found.values()])
-    return Masks({n: m.reshape(w.shape) for (n, w), m in zip(found.items(), parts, strict=True)})
-
-
 def kept_count(total: int, density: float, where: str) -> int:
     """Number of weights that stay.
 
     What is pruned is rounded, half to even, as ``torch.nn.utils.prune`` does.
     """
-    if not 0 <= density <= 1:
+    if not isinstance(density, Real) or not 0 <= density <= 1:
         raise UserError(f"{where}: a density of {density} was given, allowed is 0...1")
     return total - round(total * (1 - density))
 

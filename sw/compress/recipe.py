@@ -11,6 +11,7 @@ from torch import nn
 
 from spec.errors import UserError
 from sw.compress.data import Dataset, shifted
+from sw.compress.lifecycle import prepare
 from sw.compress.models import lenet_300_100
 from sw.compress.prune import Masks
 from sw.compress.schedule import Gradual
@@ -74,14 +75,15 @@ def lenet_recipe(data: Dataset, *, seed: int, effort: float = 1.0) -> Recipe:
     with _one_thread():
         trained = cook.stage("float", _untrained(data, seed), TRAIN)
 
-        gradual = Gradual(DENSITY, cook.steps(PRUNE) // 2, min(PRUNINGS, cook.steps(PRUNE) // 2))
-        pruned = cook.stage("pruned", trained, PRUNE, gradual)
+        steps = cook.steps(PRUNE) // 2
+        gradual = Gradual(steps, min(PRUNINGS, steps))
+        pruning = prepare(trained, density=DENSITY, schedule=gradual)
+        cook.stage("pruned", pruning.model, PRUNE, pruning)
+        pruned, masks = pruning.finalize().model, pruning.masks
 
         values = SharedWeights(share(pruned, BITS))
-        shared = cook.stage("shared", pruned, SHARE, values)
-    return Recipe(
-        trained, pruned, shared, gradual.masks, values.codebooks, cook.accuracy, cook.seconds
-    )
+        shared = cook.stage("shared", copy.deepcopy(pruned), SHARE, values)
+    return Recipe(trained, pruned, shared, masks, values.codebooks, cook.accuracy, cook.seconds)
 
 
 def trained_lenet(data: Dataset, *, seed: int, effort: float = 1.0) -> nn.Module:
@@ -112,11 +114,10 @@ class _Cook:
         return max(2, round(training.steps * self.effort))
 
     def stage(
-        self, name: str, before: nn.Module, training: Training, keep: Keep | None = None
+        self, name: str, model: nn.Module, training: Training, keep: Keep | None = None
     ) -> nn.Module:
-        """Train a copy of the network that the stage before has left."""
-        started = time.monotonic()
-        model, data = copy.deepcopy(before), self.data
+        """Train a network, in place."""
+        started, data = time.monotonic(), self.data
         fit(
             model,
             data.train_images,

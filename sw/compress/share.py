@@ -6,7 +6,7 @@ Han et al., "Deep Compression", 2016, section 3. Zero is a value of its own, so 
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -35,19 +35,63 @@ class Codebook(NamedTuple):
         return self.centroids[self.labels]
 
 
+Start = Literal["linear", "density", "random"]
+
+STARTS: tuple[Start, ...] = ("linear", "density", "random")
+"""Where k-means begins; the ways of Deep Compression, section 3.1.
+
+linear
+    At equal distances between the smallest and the largest nonzero. Few but large weights get
+    centroids of their own, which keeps most accuracy there.
+density
+    At the middles of as many spans of sorted nonzeros, all of one length.
+random
+    At distinct nonzeros, drawn with a seed (Forgy).
+"""
+
+
 def share(
-    model: nn.Module, bits: int = 4, layers: Iterable[str] | None = None
+    model: nn.Module,
+    bits: int | Mapping[str, int] = 4,
+    layers: Iterable[str] | None = None,
+    *,
+    start: Start = "linear",
+    seed: int = 0,
 ) -> dict[str, Codebook]:
-    """A codebook for each layer, by :func:`kmeans`. The network is not changed."""
-    return {name: kmeans(weight, bits) for name, weight in weights(model, layers).items()}
+    """A codebook for each layer, by :func:`kmeans`. The network is not changed.
+
+    Parameters
+    ----------
+    bits : int or mapping of layer name to int
+        Width of each layer's labels. Of layers that a mapping does not name there is no codebook.
+    layers : names of layers, optional
+        Only these; default is those that ``bits`` names, or every one.
+    start, seed
+        As for :func:`kmeans`.
+    """
+    if not isinstance(bits, Mapping):
+        found = weights(model, layers)
+        widths = dict.fromkeys(found, bits)
+    else:
+        found, widths = weights(model, bits if layers is None else layers), dict(bits)
+        unknown = [name for name in found if name not in widths]
+        if unknown:
+            raise UserError(f"no width of codes is given for layer {', '.join(unknown)}")
+    return {name: kmeans(w, widths[name], start=start, seed=seed) for name, w in found.items()}
 
 
-def kmeans(weight: Tensor, bits: int = 4, iterations: int = 10_000) -> Codebook:
+def kmeans(
+    weight: Tensor,
+    bits: int = 4,
+    iterations: int = 10_000,
+    *,
+    start: Start = "linear",
+    seed: int = 0,
+) -> Codebook:
     """Find the shared values of one weight.
 
-    Starts at equal distances between the smallest and the largest nonzero. A value in the middle of
-    two centroids belongs to the lower one; a centroid that nobody is nearest to stays where it is.
-    A weight with few enough distinct values is represented exactly.
+    A value in the middle of two centroids belongs to the lower one; a centroid that nobody is
+    nearest to stays where it is. A weight with few enough distinct values is represented exactly.
 
     Parameters
     ----------
@@ -57,38 +101,69 @@ def kmeans(weight: Tensor, bits: int = 4, iterations: int = 10_000) -> Codebook:
         Width of a label.
     iterations : int
         Ends there if the centroids have not come to rest, which they do long before.
+    start : one of :data:`STARTS`
+        Where the centroids stand at first.
+    seed : int
+        Of the random start.
     """
-    if not 1 <= bits <= 8:
-        raise UserError(f"sharing with codes of {bits} bits was asked for, allowed is 1...8")
+    if start not in STARTS:
+        raise UserError(f"k-means cannot start {start!r}; it can start {', '.join(STARTS)}")
+    check_bits(bits)
     if not torch.isfinite(weight).all():
         raise UserError("weights that are NaN or infinite cannot be shared")
     values = weight.detach().to(torch.promote_types(weight.dtype, torch.float32)).numpy()
-    nonzeros = np.sort(values[values != 0])
-    found = _few_distinct(nonzeros, 2**bits - 1)
-    if found is None:
-        found = _lloyd(nonzeros, 2**bits - 1, iterations)
+    kept = values != 0
+    inner = values[kept]
+    nonzeros = np.sort(inner)
+    distinct, clusters = _distinct(nonzeros), 2**bits - 1
+    if len(distinct) <= clusters:
+        found = distinct.astype(np.float64)
+    else:
+        first = _first_centroids(nonzeros, distinct, clusters, start, seed)
+        found = _lloyd(nonzeros, first, iterations)
     boundaries = torch.from_numpy(_boundaries(found, values.dtype))
-    labels = torch.bucketize(torch.from_numpy(values), boundaries) + 1
+    labels = np.zeros(values.shape, np.int64)
+    labels[kept] = torch.bucketize(torch.from_numpy(inner), boundaries).add_(1).numpy()
     centroids = torch.zeros(2**bits, dtype=weight.dtype)
     centroids[1 : 1 + len(found)] = torch.from_numpy(found)
-    return Codebook(centroids, labels.masked_fill_(torch.from_numpy(values == 0), 0))
+    return Codebook(centroids, torch.from_numpy(labels))
 
 
-def _few_distinct(nonzeros: np.ndarray, clusters: int) -> np.ndarray | None:
-    """The distinct values of a sorted array, if there are no more than ``clusters``."""
-    starts = np.ones(len(nonzeros), bool)
-    starts[1:] = nonzeros[1:] != nonzeros[:-1]
-    return nonzeros[starts].astype(np.float64) if starts.sum() <= clusters else None
+def check_bits(bits: int) -> None:
+    """Refuse a width that codes cannot have."""
+    if not isinstance(bits, int) or not 1 <= bits <= 8:
+        raise UserError(f"sharing with codes of {bits} bits was asked for, allowed is 1...8")
 
 
-def _lloyd(nonzeros: np.ndarray, clusters: int, iterations: int) -> np.ndarray:
-    """k-means in one dimension, on sorted values.
+def _distinct(nonzeros: np.ndarray) -> np.ndarray:
+    """The distinct values of a sorted array."""
+    begins = np.ones(len(nonzeros), bool)
+    begins[1:] = nonzeros[1:] != nonzeros[:-1]
+    return nonzeros[begins]
+
+
+def _first_centroids(
+    nonzeros: np.ndarray, distinct: np.ndarray, clusters: int, start: Start, seed: int
+) -> np.ndarray:
+    """Where the centroids of sorted values stand at first, ascending. Float64."""
+    if start == "linear":
+        return np.linspace(nonzeros[0], nonzeros[-1], clusters, dtype=np.float64)
+    if start == "density":
+        middles = (2 * np.arange(clusters) + 1) * len(nonzeros) // (2 * clusters)
+        return nonzeros[middles].astype(np.float64)
+    drawn = np.random.default_rng(seed).choice(distinct, clusters, replace=False)
+    return np.sort(drawn).astype(np.float64)
+
+
+def _lloyd(nonzeros: np.ndarray, first: np.ndarray, iterations: int) -> np.ndarray:
+    """k-means in one dimension, on sorted values, from some centroids on.
 
     A cluster is a span there, and its sum a difference of two prefix sums: exact, and an iteration
     costs next to nothing however many values there are.
     """
-    sums = np.concatenate([[0], np.cumsum(nonzeros, dtype=np.float64)])
-    centroids = np.linspace(nonzeros[0], nonzeros[-1], clusters, dtype=np.float64)
+    sums = np.zeros(len(nonzeros) + 1)
+    np.cumsum(nonzeros, dtype=np.float64, out=sums[1:])
+    centroids = first.copy()
     spans = None
     for _ in range(iterations):
         inner = np.searchsorted(nonzeros, _boundaries(centroids, nonzeros.dtype), side="right")
@@ -167,6 +242,10 @@ class SharedWeights:
         finally:
             for handle in handles:
                 handle.remove()
+
+    def penalty(self) -> Tensor | None:
+        """Nothing is added to the loss."""
+        return None
 
     def _targets(self, model: nn.Module) -> dict[str, nn.Parameter]:
         found = weights(model, self._labels)

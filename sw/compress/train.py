@@ -15,9 +15,13 @@ from spec.errors import UserError
 
 OPTIMIZERS = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
 
+TEMPERATURE = 4.0
+"""By which a teacher's outputs are divided, so that its second and third choice count, too."""
+
 
 class Keep(Protocol):
-    """Holds a network in its compressed form while it is trained: ``Masks``, ``SharedWeights``."""
+    """Holds a network in its compressed form while it is trained: ``Masks``, ``SharedWeights``,
+    ``Compression``."""
 
     def parameters(self, model: nn.Module) -> list[nn.Parameter]:
         """What the optimizer is to change."""
@@ -25,6 +29,10 @@ class Keep(Protocol):
 
     def keep(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> AbstractContextManager:
         """The form holds within this context, after each step of the optimizer."""
+        ...
+
+    def penalty(self) -> Tensor | None:
+        """What is to be added to the loss, if anything."""
         ...
 
 
@@ -58,6 +66,9 @@ class Training:
                 raise UserError(
                     f"training with {name} = {count} was asked for, allowed is 1 or more"
                 )
+        for name, value in (("rate", self.rate), ("weight_decay", self.weight_decay)):
+            if not 0 <= value < math.inf:
+                raise UserError(f"training with {name} = {value} was asked for, allowed is 0...")
         if self.optimizer not in OPTIMIZERS:
             raise UserError(f"no optimizer {self.optimizer!r}; there are {', '.join(OPTIMIZERS)}")
 
@@ -83,6 +94,7 @@ def fit(
     *,
     seed: int,
     keep: Keep | None = None,
+    teacher: nn.Module | None = None,
     augment: Callable[[Tensor, torch.Generator], Tensor] | None = None,
     title: str = "train",
 ) -> list[float]:
@@ -92,8 +104,10 @@ def fit(
     ----------
     images, labels
         All pictures to train on, and their classes.
-    keep : Masks or SharedWeights, optional
-        The compressed form that training may not leave.
+    keep : Masks, SharedWeights or Compression, optional
+        The compressed form that training may not leave, or goes to.
+    teacher : nn.Module, optional
+        A network whose outputs are learned besides the classes: :func:`distillation`.
     augment : function of a batch and a generator, optional
         Changes each batch, for example :func:`sw.compress.data.shifted`.
     title : str
@@ -119,12 +133,28 @@ def fit(
             for group in optimizer.param_groups:
                 group["lr"] = training.rate_at(step)
             optimizer.zero_grad()
-            loss = nn.functional.cross_entropy(model(batch), labels[picked])
+            outputs = model(batch)
+            loss = nn.functional.cross_entropy(outputs, labels[picked])
+            if teacher is not None:
+                loss = (loss + distillation(outputs, teacher, batch)) / 2
+            penalty = None if keep is None else keep.penalty()
+            if penalty is not None:
+                loss = loss + penalty
             loss.backward()
             losses.append(_finite(loss.item(), title, step))
             optimizer.step()
     model.eval()
     return losses
+
+
+def distillation(outputs: Tensor, teacher: nn.Module, inputs: Tensor) -> Tensor:
+    """How far outputs are from a teacher's (Hinton et al., 2015): the divergence of both softened
+    by :data:`TEMPERATURE`, times its square, so that gradients are as large as of hard labels."""
+    with torch.no_grad():
+        wanted = (teacher.eval()(inputs) / TEMPERATURE).log_softmax(1)
+    found = (outputs / TEMPERATURE).log_softmax(1)
+    divergence = nn.functional.kl_div(found, wanted, reduction="batchmean", log_target=True)
+    return TEMPERATURE**2 * divergence
 
 
 @contextmanager

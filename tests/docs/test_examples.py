@@ -7,7 +7,7 @@ import pytest
 from tests.docs.pages import Block, PageError, executable_blocks, page_tier, run_page
 from tests.tiers import ROOT
 
-PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 
 GOOD = """
 A sum:
@@ -46,7 +46,11 @@ raise SystemExit("not marked")
 @pytest.mark.parametrize(
     "page",
     [
-        pytest.param(page, id=page.name, marks=getattr(pytest.mark, page_tier(page.read_text())))
+        pytest.param(
+            page,
+            id=str(page.relative_to(ROOT)),
+            marks=getattr(pytest.mark, page_tier(page.read_text())),
+        )
         for page in PAGES
         if page.is_file() and executable_blocks(page.read_text())
     ],

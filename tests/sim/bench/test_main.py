@@ -20,6 +20,8 @@ WHOLE = {
     ("nm",): ("nm", "nm_layers.json"),
     ("nm", "--on", "verilator"): ("nm_agreement", "nm_agreement.json"),
     ("compare",): ("compare", "nm_compare.json"),
+    ("compress", "large"): ("compress", "compress_large.json"),
+    ("compress", "lenet-5"): ("compress", "compress_lenet_5.json"),
 }
 """Commands that measure all, the module that does, and the file that keeps it."""
 
@@ -87,7 +89,9 @@ def test_a_part_is_printed_and_not_kept(
     assert json.loads(capsys.readouterr().out) == {"from": module}
 
 
-@pytest.mark.parametrize("command", [[], ["none"], ["nm", "--pes", "3"], ["nm", "--on", "pysim"]])
+@pytest.mark.parametrize(
+    "command", [[], ["none"], ["nm", "--pes", "3"], ["nm", "--on", "pysim"], ["compress"]]
+)
 def test_other_commands_are_refused(
     command: list[str], asked: list, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -28,13 +28,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the results and of the pages that are made in part, to write into."""
     monkeypatch.chdir(tmp_path)
     shutil.copytree(RESULTS, "results")
-    Path("docs").mkdir()
+    Path("docs/compress").mkdir(parents=True)
     for name in (pages.NM, pages.TRANSFORMER):
         shutil.copy(DOCS / name, "docs")
     return tmp_path
 
 
-TEXTS = (pages.NINE_LAYERS, pages.COMPARE, pages.NM, pages.TRANSFORMER)
+TEXTS = (pages.NINE_LAYERS, pages.COMPARE, pages.NM, pages.TRANSFORMER, pages.COMPRESSION)
 
 
 @pytest.mark.parametrize("name", TEXTS)
@@ -82,12 +82,18 @@ def test_plots_are_the_same_each_time(name: str) -> None:
 def test_all_are_written_and_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("matplotlib")
     main(["page"])
-    told = [Path(line).name for line in capsys.readouterr().out.split()]
+    docs = folder / "docs"
+    told = [str(Path(line).relative_to(docs)) for line in capsys.readouterr().out.split()]
     files = {*TEXTS, eie_page.PLOT, compare_page.PLOT}
     assert sorted(told) == sorted(files)
-    assert {file.name for file in (folder / "docs").iterdir()} == files
+    assert {str(one.relative_to(docs)) for one in docs.rglob("*") if one.is_file()} == files
     for name in TEXTS:
         assert (folder / "docs" / name).read_text() == (DOCS / name).read_text()
+
+
+def test_what_is_said_of_compression_holds() -> None:
+    closed = json.loads((RESULTS / "compress_permutation.json").read_text())["published"]
+    assert closed["closed_of_rows"] > 0.355
 
 
 def test_other_results_make_other_pages(folder: Path) -> None:

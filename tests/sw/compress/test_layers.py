@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from spec.errors import UserError
-from sw.compress.layers import density, weights
+from sw.compress.layers import density, locate, weights
 from tests.sw.compress.networks import two_layers
 
 pytestmark = pytest.mark.unit
@@ -43,5 +43,16 @@ def test_refuses_a_broken_weight_and_names_its_layer(rng, value):
 
 
 def test_refuses_a_network_without_weights():
-    with pytest.raises(UserError, match="no Linear and no convolution"):
+    with pytest.raises(UserError, match="no Linear, convolution or recurrent layer"):
         weights(nn.ReLU())
+
+
+def test_matrices_of_recurrent_layers_are_found_by_their_names():
+    model = nn.Sequential(nn.LSTM(3, 4, num_layers=2), nn.Linear(4, 5))
+    names = ["0.weight_ih_l0", "0.weight_hh_l0", "0.weight_ih_l1", "0.weight_hh_l1", "1"]
+    assert list(weights(model)) == names
+    for name, weight in weights(model).items():
+        module, parameter = locate(model, name)
+        assert getattr(module, parameter) is weight
+    assert list(weights(nn.GRU(3, 4))) == ["weight_ih_l0", "weight_hh_l0"]
+    assert locate(nn.GRU(3, 4), "weight_hh_l0")[1] == "weight_hh_l0"

@@ -6,7 +6,8 @@ import torch
 from torch.nn.utils import prune as torch_prune
 
 from spec.errors import UserError
-from sw.compress.prune import Masks, global_magnitude, kept_count, largest, magnitude
+from sw.compress.lifecycle import prepare
+from sw.compress.prune import Masks, kept_count, largest, magnitude
 from tests.sw.compress.networks import classes, tensor, two_layers
 
 pytestmark = pytest.mark.unit
@@ -24,18 +25,6 @@ def test_equals_torch_layer_by_layer(rng, amount):
         assert torch.equal(masks[name], layer.weight_mask.bool())
 
 
-@pytest.mark.parametrize("amount", AMOUNTS)
-def test_equals_torch_over_all_layers(rng, amount):
-    model = two_layers(rng)
-    masks = global_magnitude(model, 1 - amount)
-    theirs = copy.deepcopy(model)
-    torch_prune.global_unstructured(
-        [(theirs[0], "weight"), (theirs[2], "weight")], torch_prune.L1Unstructured, amount=amount
-    )
-    assert torch.equal(masks["0"], theirs[0].weight_mask.bool())
-    assert torch.equal(masks["2"], theirs[2].weight_mask.bool())
-
-
 def test_layers_may_have_densities_of_their_own(rng):
     masks = magnitude(two_layers(rng), {"2": 0.1, "0": 0.5})
     assert {name: int(mask.sum()) for name, mask in masks.items()} == {"0": 300, "2": 15}
@@ -47,7 +36,6 @@ def test_pruning_makes_no_change_to_the_network(rng):
     model = two_layers(rng)
     before = copy.deepcopy(model.state_dict())
     magnitude(model, 0.1)
-    global_magnitude(model, 0.1)
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
 
 
@@ -64,7 +52,7 @@ def test_ties_between_layers_keep_the_earlier_one(rng):
     model = two_layers(rng)
     for layer in (model[0], model[2]):
         layer.weight.data.fill_(-0.5)
-    masks = global_magnitude(model, 0.9)
+    masks = prepare(model, density=0.9, scope="global").masks
     assert masks["0"].all()
     assert masks["2"].flatten().tolist() == [True] * 75 + [False] * 75
 
@@ -107,8 +95,6 @@ def test_refuses_a_density_outside_0_to_1(rng, density):
         magnitude(model, density)
     with pytest.raises(UserError, match="2: a density of"):
         magnitude(model, {"0": 0.5, "2": density})
-    with pytest.raises(UserError, match="all layers: a density of"):
-        global_magnitude(model, density)
 
 
 def test_refuses_layers_and_weights_by_name(rng):
@@ -121,7 +107,7 @@ def test_refuses_layers_and_weights_by_name(rng):
         Masks({"0": torch.ones(3)}).apply(model)
     model[2].weight.data[0, 0] = torch.nan
     with pytest.raises(UserError, match="layer 2: 1 of 150"):
-        global_magnitude(model, 0.5)
+        magnitude(model, 0.5)
 
 
 def test_counts_round_what_is_pruned_half_to_even():

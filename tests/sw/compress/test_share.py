@@ -6,15 +6,17 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from spec.errors import UserError
-from sw.compress.share import Codebook, SharedWeights, kmeans, share
+from sw.compress.share import STARTS, Codebook, SharedWeights, kmeans, share
 from tests.sw.compress.networks import classes, tensor, two_layers
 
 pytestmark = pytest.mark.unit
 
 
-def brute_force(values: np.ndarray, clusters: int) -> tuple[np.ndarray, np.ndarray]:
+def brute_force(
+    values: np.ndarray, clusters: int, first: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Lloyd's algorithm as in textbooks: all distances, all means, until nothing moves."""
-    centroids = np.linspace(values.min(), values.max(), clusters)
+    centroids = np.linspace(values.min(), values.max(), clusters) if first is None else first.copy()
     labels = None
     while True:
         distances = np.abs(values[:, None].astype(np.float64) - centroids)
@@ -40,6 +42,65 @@ def test_equals_textbook_lloyd(rng, bits, case):
     centroids, labels = brute_force(nonzeros, 2**bits - 1)
     assert np.allclose(book.centroids[1:].numpy(), centroids, rtol=1e-6, atol=1e-9)
     assert np.array_equal(book.labels[weight != 0].numpy(), labels + 1)
+
+
+def pruned(rng, *shape: int) -> torch.Tensor:
+    weight = tensor(rng, *shape) ** 3
+    weight[torch.from_numpy(rng.random(shape) < 0.7)] = 0
+    return weight
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_density_start_has_equal_mass_around_each_centroid(rng, bits):
+    weight, clusters = pruned(rng, 60, 50), 2**bits - 1
+    nonzeros = weight[weight != 0].numpy()
+    first = kmeans(weight, bits, iterations=0, start="density").centroids[1:].numpy()
+    # Between each centroid and the next lies one of as many equal parts of the sorted values.
+    between = np.diff([(nonzeros < value).sum() for value in first])
+    assert np.abs(between - len(nonzeros) / clusters).max() <= 1
+    assert abs((nonzeros < first[0]).sum() - len(nonzeros) / clusters / 2) <= 1
+    centroids, labels = brute_force(nonzeros, clusters, first.astype(np.float64))
+    book = kmeans(weight, bits, start="density")
+    assert np.allclose(book.centroids[1:].numpy(), centroids, rtol=1e-5)
+    assert np.array_equal(book.labels[weight != 0].numpy(), labels + 1)
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_random_start_draws_distinct_weights(rng, bits):
+    weight = pruned(rng, 60, 50)
+    weight[weight < -0.5] = -0.5  # one value occurs often
+    nonzeros = weight[weight != 0].numpy()
+    first = kmeans(weight, bits, iterations=0, start="random", seed=3).centroids[1:].numpy()
+    assert len(set(first)) == 2**bits - 1
+    assert set(first) <= set(nonzeros)
+    centroids, _ = brute_force(nonzeros, 2**bits - 1, first.astype(np.float64))
+    book = kmeans(weight, bits, start="random", seed=3)
+    assert np.allclose(book.centroids[1:].numpy(), centroids, rtol=1e-5)
+    assert torch.equal(kmeans(weight, bits, start="random", seed=3).centroids, book.centroids)
+    other = kmeans(weight, bits, iterations=0, start="random", seed=4).centroids
+    assert not np.array_equal(other[1:].numpy(), first)
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_every_start_keeps_zeros_and_lessens_the_error(rng, start):
+    weight = pruned(rng, 40, 30)
+    before, after = (kmeans(weight, 3, n, start=start).expand() for n in (0, 10_000))
+    assert torch.equal(after == 0, weight == 0)
+    assert ((after - weight) ** 2).sum() < ((before - weight) ** 2).sum()
+
+
+def test_starts_and_widths_of_a_network(rng):
+    model = two_layers(rng)
+    books = share(model, {"0": 2, "2": 5}, start="random", seed=7)
+    assert [len(book.centroids) for book in books.values()] == [4, 32]
+    assert torch.equal(books["2"].labels, kmeans(model[2].weight, 5, start="random", seed=7).labels)
+    assert list(share(model, {"2": 5})) == ["2"]
+    with pytest.raises(UserError, match="no width of codes is given for layer 0"):
+        share(model, {"2": 5}, ["0", "2"])
+    with pytest.raises(UserError, match="no layer 'x'"):
+        share(model, {"x": 5})
+    with pytest.raises(UserError, match="cannot start 'middle'; it can start linear, density, ran"):
+        kmeans(torch.ones(3), start="middle")
 
 
 def test_values_in_the_middle_belong_to_the_lower_centroid():

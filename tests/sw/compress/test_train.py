@@ -105,6 +105,8 @@ def test_accuracy_counts_every_picture_once():
     [
         ({"steps": 0}, "steps = 0 was asked for"),
         ({"steps": 1, "batch": 0}, "batch = 0 was asked for"),
+        ({"steps": 1, "rate": -1.0}, "rate = -1.0 was asked for"),
+        ({"steps": 1, "rate": float("nan")}, "rate = nan was asked for"),
         ({"steps": 1, "optimizer": "lion"}, "no optimizer 'lion'; there are adam, sgd"),
     ],
 )
