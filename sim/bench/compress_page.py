@@ -228,6 +228,7 @@ def _ranked(rows: Sequence[Document]) -> str:
 
 
 SECTIONS: dict[str, Callable[[str, Document], str]] = {
+    "compress_minilm": minilm,
     "compress_permutation": permutation,
     "compress_large": large,
 }

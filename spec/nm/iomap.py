@@ -38,6 +38,10 @@ class Error(ErrorCode):
     replaces ``BUSY``. An error ends the run in the next cycle; a start begins anew whatever the run
     before left in buffers and pipeline. Words of the load stream that were meant for a run that
     failed are the host's to take back.
+
+    What would take a multiplier to check is the packer's to keep: the tiles of a block fit into the
+    activation buffer (``act_lines``), a strip's offsets into the gather stage (``gather_lines``).
+    Beyond, addresses wrap, and results are wrong without a code.
     """
 
     NONE = 0, "no error"

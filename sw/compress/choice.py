@@ -8,7 +8,7 @@ from spec.errors import UserError
 from sw.compress import patterns
 from sw.compress.channels import removable
 from sw.compress.criteria.base import Batches
-from sw.compress.layers import computed, refuse_computed, weights
+from sw.compress.layers import weights
 from sw.compress.patterns import Pattern
 from sw.compress.patterns.groups import Channel
 from sw.compress.prune import kept_count
@@ -32,7 +32,6 @@ def chosen_layers(
     for named in (pattern, density):
         if isinstance(named, Mapping):
             return _untied(model, list(named))
-    refuse_computed(computed(model))
     first = {id(weight): name for name, weight in reversed(weights(model).items())}
     found = list(reversed(first.values()))
     if not isinstance(pattern, Mapping) and isinstance(patterns.parse(pattern), Channel):

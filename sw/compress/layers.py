@@ -33,8 +33,7 @@ def weights(model: nn.Module, layers: Iterable[str] | None = None) -> dict[str, 
     found = dict(_weighted(model))
     named = [layers] if isinstance(layers, str) else layers
     chosen = list(found) if named is None else list(named)
-    hidden = [] if found and named is None else computed(model)
-    refuse_computed([name for name in hidden if named is None or name in chosen])
+    refuse_computed([name for name in computed(model) if named is None or name in chosen])
     if not found:
         raise UserError("the network has no Linear, convolution or recurrent layer to compress")
     for name in chosen:

@@ -98,8 +98,8 @@ class Criterion(ABC):
             (:func:`compete`); None where patterns have densities of their own.
         """
         scores = {
-            # What is zero already matters nothing, whatever is said of its output.
-            name: one.masked_fill(context.weights[name] == 0, 0)
+            # What is zero already matters nothing, whatever is said of it.
+            name: one.masked_fill(_gone(context.weights[name], patterns[name]), 0)
             for name, one in self.scores(context, patterns).items()
         }
         if isinstance(density, (int, float)):
@@ -147,6 +147,16 @@ def compete(
         mask = grouped[name].spread(part.reshape(mean.shape), *matrices[name].shape)
         masks[name] = mask.reshape(last.shape).movedim(-1, 1).clone()
     return masks
+
+
+def _gone(weight: Tensor, pattern: Pattern) -> Tensor:
+    """What is zero: weights, or whole outputs if those stay or go together. Bool."""
+    zero = weight.detach() == 0
+    return (
+        zero.flatten(1).all(1).reshape(-1, *[1] * (zero.ndim - 1))
+        if pattern.whole_outputs
+        else zero
+    )
 
 
 def _competing(layer: str, pattern: Pattern) -> Grouped:

@@ -92,6 +92,14 @@ def test_all_are_written_and_told(folder: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_what_is_said_of_compression_holds() -> None:
+    document = json.loads((RESULTS / "compress_minilm.json").read_text())
+    regression, permuted = document["methods"]
+    magnitude = document["magnitude"]
+    assert regression["share_of_loss"] < 0.5
+    assert permuted["share_of_loss"] < 1 / 3
+    assert regression["pearson"]["mean"] > document["dense"] - 0.02 > magnitude["pearson"]
+    assert permuted["cosine"] > regression["cosine"] > magnitude["cosine"]["mean"]
+    assert permuted["pearson"]["mean"] < regression["pearson"]["mean"]
     closed = json.loads((RESULTS / "compress_permutation.json").read_text())["published"]
     assert closed["closed_of_rows"] > 0.355
 

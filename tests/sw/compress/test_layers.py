@@ -1,6 +1,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
 
 from spec.errors import UserError
 from sw.compress.layers import density, locate, weights
@@ -56,3 +57,11 @@ def test_matrices_of_recurrent_layers_are_found_by_their_names():
         assert getattr(module, parameter) is weight
     assert list(weights(nn.GRU(3, 4))) == ["weight_ih_l0", "weight_hh_l0"]
     assert locate(nn.GRU(3, 4), "weight_hh_l0")[1] == "weight_hh_l0"
+
+
+def test_a_layer_that_is_computed_is_not_left_out_silently(rng):
+    model = two_layers(rng)
+    prune.l1_unstructured(model[2], "weight", 0.5)
+    with pytest.raises(UserError, match=r"layer 2: its weight is computed from others, as by"):
+        weights(model)
+    assert list(weights(model, ["0"])) == ["0"]

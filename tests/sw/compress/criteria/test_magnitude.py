@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn.utils import prune
 
 from spec.errors import UserError
-from sw.compress.criteria.base import Context
+from sw.compress.criteria.base import Context, Criterion
 from sw.compress.criteria.magnitude import Magnitude
 from sw.compress.layers import weights
 from sw.compress.patterns import Pattern, parse
@@ -81,6 +81,29 @@ def test_groups_of_different_sizes_compete_by_their_mean(rng):
             left -= size
     assert {(n, at) for n, m in ours.items() for at in range(len(m)) if m[at].all()} == expected
     assert {(n, at) for n, m in ours.items() for at in range(len(m)) if m[at].any()} == expected
+
+
+class Given(Criterion):
+    """Says of each output of layer 0 what it is told."""
+
+    name = "given"
+
+    def __init__(self, values: torch.Tensor):
+        self.values = values
+
+    def scores(self, context, patterns):
+        return {"0": self.values[:, None].expand(context.weights["0"].shape)}
+
+
+def test_a_sparse_output_is_judged_as_a_whole_and_an_empty_one_is_gone(rng):
+    model = two_layers(rng)
+    model[0].weight.data[7, :19] = 0
+    model[0].weight.data[8] = 0
+    found, kinds = weights(model, ["0"]), {"0": parse("row")}
+    context = Context(model, found)
+    said = torch.arange(30.0).roll(9)  # outputs 8 and 7 are the best
+    kept = Given(said).masks(context, kinds, {"0": 2 / 30})["0"].all(1).nonzero().flatten()
+    assert kept.tolist() == [6, 7]
 
 
 def test_an_unknown_norm_is_told():
