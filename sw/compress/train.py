@@ -15,9 +15,6 @@ from spec.errors import UserError
 
 OPTIMIZERS = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
 
-TEMPERATURE = 4.0
-"""By which a teacher's outputs are divided, so that its second and third choice count, too."""
-
 
 class Keep(Protocol):
     """Holds a network in its compressed form while it is trained: ``Masks``, ``SharedWeights``,
@@ -94,7 +91,6 @@ def fit(
     *,
     seed: int,
     keep: Keep | None = None,
-    teacher: nn.Module | None = None,
     augment: Callable[[Tensor, torch.Generator], Tensor] | None = None,
     title: str = "train",
 ) -> list[float]:
@@ -106,8 +102,6 @@ def fit(
         All pictures to train on, and their classes.
     keep : Masks, SharedWeights or Compression, optional
         The compressed form that training may not leave, or goes to.
-    teacher : nn.Module, optional
-        A network whose outputs are learned besides the classes: :func:`distillation`.
     augment : function of a batch and a generator, optional
         Changes each batch, for example :func:`sw.compress.data.shifted`.
     title : str
@@ -133,10 +127,7 @@ def fit(
             for group in optimizer.param_groups:
                 group["lr"] = training.rate_at(step)
             optimizer.zero_grad()
-            outputs = model(batch)
-            loss = nn.functional.cross_entropy(outputs, labels[picked])
-            if teacher is not None:
-                loss = (loss + distillation(outputs, teacher, batch)) / 2
+            loss = nn.functional.cross_entropy(model(batch), labels[picked])
             penalty = None if keep is None else keep.penalty()
             if penalty is not None:
                 loss = loss + penalty
@@ -145,16 +136,6 @@ def fit(
             optimizer.step()
     model.eval()
     return losses
-
-
-def distillation(outputs: Tensor, teacher: nn.Module, inputs: Tensor) -> Tensor:
-    """How far outputs are from a teacher's (Hinton et al., 2015): the divergence of both softened
-    by :data:`TEMPERATURE`, times its square, so that gradients are as large as of hard labels."""
-    with torch.no_grad():
-        wanted = (teacher.eval()(inputs) / TEMPERATURE).log_softmax(1)
-    found = (outputs / TEMPERATURE).log_softmax(1)
-    divergence = nn.functional.kl_div(found, wanted, reduction="batchmean", log_target=True)
-    return TEMPERATURE**2 * divergence
 
 
 @contextmanager
