@@ -49,8 +49,7 @@ class Plan:
 PLAN = Plan(Training(8_000, rate=2e-3), Training(600, rate=5e-4))
 
 FIRST = "conv1"
-"""Reads a single channel: there is nothing to choose among neighbours, and N:M hardware runs it as
-it is."""
+"""Stays dense, as is the custom for a layer that reads the picture: here, a single channel."""
 
 RANKED = {
     "unstructured": ("magnitude", "second-order", "regression"),

@@ -1,14 +1,8 @@
 """One life cycle for every way to prune: prepare, step, finalize.
 
-compression = prepare(network, "2:4", schedule="gradual:4000")
-optimizer = torch.optim.Adam(compression.model.parameters())
-for inputs, targets in batches:
-    loss = cross_entropy(compression.model(inputs), targets) + compression.penalty()
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-    compression.step()
-finished = compression.finalize()
+:func:`prepare` copies a network and chooses; :meth:`Compression.step` follows each step of the
+user's own optimizer; :meth:`Compression.finalize` leaves plain tensors with zeros. An example that
+is run stands in ``docs/compress/index.md``.
 """
 
 import copy

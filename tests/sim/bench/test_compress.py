@@ -56,7 +56,7 @@ def test_lenet_is_compressed_to_each_level(few, monkeypatch, name):
     plan = short_plan(name)
     monkeypatch.setattr(compress_lenet, "PLANS", {name: plan})
     document = compress_lenet.run(name, [1, 2])
-    assert json.loads(json.dumps(document)) == json.loads(json.dumps(document))
+    json.dumps(document)  # a result file can hold it
     for level, found in zip(plan.levels, document["levels"], strict=True):
         assert found["kept"] == round(level.density * found["weights"])
         assert found["bytes"]["mean"] * found["ratio"]["mean"] == pytest.approx(
