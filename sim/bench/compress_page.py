@@ -53,6 +53,8 @@ _LENET = """
 {source}
 
 {table}
+Published: {published}
+
 Written by `{command}` into `results/{file}`.
 """
 
@@ -95,7 +97,7 @@ def lenet(title: str) -> Callable[[str, Document], str]:
                 "all",
                 with_spread(document["dense_error"]),
                 "",
-                f"{document['dense_bytes']:,}",
+                str(document["dense_bytes"]),
                 "1",
             ]
         ]
@@ -110,7 +112,11 @@ def lenet(title: str) -> Callable[[str, Document], str]:
                 ]
             )
         head = ["weights kept", "pruned: error %", "shared: error %", "bytes", "times smaller"]
-        return _LENET.format(title=title, file=file, table=table(head, rows), **_said(document))
+        filled = table(head, rows)
+        published = document["published"]
+        return _LENET.format(
+            title=title, file=file, table=filled, published=published, **_said(document)
+        )
 
     return section
 
@@ -124,8 +130,11 @@ def fashion(file: str, document: Document) -> str:
 def ranking(file: str, document: Document) -> str:
     """The section on criteria: a table for weights, and one for channels."""
     tables = {
-        kind: _ranked([one for one in document["rows"] if one["pattern"] == pattern])
-        for kind, pattern in (("weights", "unstructured"), ("channels", "channel"))
+        kind: _ranked([one for one in document["rows"] if one["pattern"] == pattern], gone)
+        for kind, pattern, gone in (
+            ("weights", "unstructured", "zeros"),
+            ("channels", "channel", "removed"),
+        )
     }
     dense = with_spread(document["dense_error"])
     return _RANKING.format(file=file, dense=dense, **tables, **_said(document))
@@ -205,8 +214,8 @@ def _said(document: Document) -> dict[str, str]:
     return {key: document[key] for key in ("source", "command")}
 
 
-def _ranked(rows: Sequence[Document]) -> str:
-    """Criteria against zeros; errors right after pruning and after fine-tuning."""
+def _ranked(rows: Sequence[Document], gone: str) -> str:
+    """Criteria against what is gone; errors right after pruning and after fine-tuning."""
     densities = sorted({one["density"] for one in rows}, reverse=True)
     best = {
         (density, when): min(one[when]["mean"] for one in rows if one["density"] == density)
@@ -222,12 +231,16 @@ def _ranked(rows: Sequence[Document]) -> str:
             cells.append(f"**{text}**" if least else text)
     head = ["error %"]
     for density in densities:
-        zeros = f"{100 * (1 - density):g} % zeros"
-        head += [zeros, f"{zeros}, tuned"]
+        share = f"{100 * (1 - density):g} % {gone}"
+        head += [share, f"{share}, tuned"]
     return table(head, list(lines.values()))
 
 
 SECTIONS: dict[str, Callable[[str, Document], str]] = {
+    "compress_lenet_300_100": lenet("LeNet-300-100"),
+    "compress_lenet_5": lenet("LeNet-5"),
+    "compress_fashion_nm": fashion,
+    "compress_fashion_criteria": ranking,
     "compress_minilm": minilm,
     "compress_permutation": permutation,
     "compress_large": large,

@@ -159,12 +159,3 @@ def _bytes(path: Path) -> bytes:
         return gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path} is no complete gzip file: {error}") from None
-
-
-def shifted(images: Tensor, generator: torch.Generator, pixels: int = 2) -> Tensor:
-    """Each picture moved by its own random step of up to ``pixels``; zeros come in from outside."""
-    count, _, height, width = images.shape
-    windows = torch.nn.functional.pad(images, [pixels] * 4)
-    windows = windows.unfold(2, height, 1).unfold(3, width, 1)
-    down, right = torch.randint(2 * pixels + 1, (2, count), generator=generator)
-    return windows[torch.arange(count), :, down, right]

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from spec.errors import UserError
-from sw.compress.data import Dataset, shifted
+from sw.compress.augment import shifted
+from sw.compress.data import Dataset
 from sw.compress.lifecycle import prepare
 from sw.compress.models import lenet_300_100
 from sw.compress.prune import Masks

@@ -1,5 +1,6 @@
 """A plain training loop, for those who have none of their own."""
 
+import copy
 import math
 import sys
 from collections.abc import Callable, Iterator
@@ -14,6 +15,10 @@ from tqdm import tqdm
 from spec.errors import UserError
 
 OPTIMIZERS = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
+
+TEMPERATURE = 2.0
+"""By which the outputs of teacher and student are divided before the softmax, so that second and
+third choices count, too. Hinton et al. leave it open; our choice."""
 
 
 class Keep(Protocol):
@@ -91,6 +96,7 @@ def fit(
     *,
     seed: int,
     keep: Keep | None = None,
+    teacher: nn.Module | None = None,
     augment: Callable[[Tensor, torch.Generator], Tensor] | None = None,
     title: str = "train",
 ) -> list[float]:
@@ -102,8 +108,11 @@ def fit(
         All pictures to train on, and their classes.
     keep : Masks, SharedWeights or Compression, optional
         The compressed form that training may not leave, or goes to.
+    teacher : nn.Module, optional
+        A trained network, copied at the start and run in eval mode: the loss is the mean of the
+        cross entropy and of :func:`distillation`.
     augment : function of a batch and a generator, optional
-        Changes each batch, for example :func:`sw.compress.data.shifted`.
+        Changes each batch, for example :func:`sw.compress.augment.shifted`.
     title : str
         Heads the progress bar.
 
@@ -118,6 +127,7 @@ def fit(
     optimizer = training.make(parameters)
     generator = torch.Generator().manual_seed(seed)
     batches = _batches(len(images), training.batch, generator)
+    taught_by = None if teacher is None else _frozen(teacher)
     losses = []
     model.train()
     with _seeded(seed), nullcontext() if keep is None else keep.keep(model, optimizer):
@@ -127,7 +137,10 @@ def fit(
             for group in optimizer.param_groups:
                 group["lr"] = training.rate_at(step)
             optimizer.zero_grad()
-            loss = nn.functional.cross_entropy(model(batch), labels[picked])
+            outputs = model(batch)
+            loss = nn.functional.cross_entropy(outputs, labels[picked])
+            if taught_by is not None:
+                loss = (loss + distillation(outputs, taught_by(batch))) / 2
             penalty = None if keep is None else keep.penalty()
             if penalty is not None:
                 loss = loss + penalty
@@ -136,6 +149,35 @@ def fit(
             optimizer.step()
     model.eval()
     return losses
+
+
+def distillation(outputs: Tensor, wanted: Tensor) -> Tensor:
+    """How far outputs are from a teacher's (Hinton et al., 2015): the Kullback-Leibler divergence,
+    both softened by :data:`TEMPERATURE`, mean over samples, times the square of it, so that
+    gradients are as large as of hard labels.
+
+    Parameters
+    ----------
+    outputs, wanted
+        Before the softmax, shape (samples, classes).
+    """
+    if outputs.shape != wanted.shape:
+        given, right = tuple(outputs.shape), tuple(wanted.shape)
+        raise UserError(f"the teacher gives outputs of shape {right}, the network {given}")
+    found, taught = ((one / TEMPERATURE).log_softmax(1) for one in (outputs, wanted))
+    divergence = nn.functional.kl_div(found, taught, reduction="batchmean", log_target=True)
+    return TEMPERATURE**2 * divergence
+
+
+def _frozen(teacher: nn.Module) -> Callable[[Tensor], Tensor]:
+    """What the teacher says now, also if it is the network that is trained."""
+    own = copy.deepcopy(teacher).eval()
+
+    def said(inputs: Tensor) -> Tensor:
+        with torch.no_grad():
+            return own(inputs)
+
+    return said
 
 
 @contextmanager

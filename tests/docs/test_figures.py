@@ -37,6 +37,33 @@ def test_the_readme_states_what_the_second_engine_does():
     assert f"have a cosine of {cosine:.3f} with" in readme
 
 
+def test_the_readme_states_what_compression_reaches():
+    readme = (ROOT / "README.md").read_text()
+    for name, patterns in (
+        (
+            "lenet_300_100",
+            (
+                "LeNet-300-100 with {kept:.0f} % of its weights is {ratio:.1f} times smaller "
+                "(error {error:.2f} %, dense {dense:.2f} %)",
+                "with {kept:.1f} % {ratio:.0f} times ({error:.2f} %)",
+            ),
+        ),
+        (
+            "lenet_5",
+            ("LeNet-5 with {kept:.1f} % {ratio:.0f} times ({error:.2f} %, dense {dense:.2f} %)",),
+        ),
+    ):
+        document = json.loads((ROOT / "results" / f"compress_{name}.json").read_text())
+        for level, pattern in zip(document["levels"], patterns, strict=False):
+            found = pattern.format(
+                kept=100 * level["density"],
+                ratio=level["ratio"]["mean"],
+                error=level["shared_error"]["mean"],
+                dense=document["dense_error"]["mean"],
+            )
+            assert found in readme
+
+
 def test_all_that_was_simulated_agreed():
     for name in ("eie_agreement.json", "eie_real.json", "nm_agreement.json"):
         document = json.loads((ROOT / "results" / name).read_text())

@@ -15,12 +15,16 @@ from sim.bench import (
     compress_training,
 )
 from sim.bench.compress_seeds import mean_and_spread, over_seeds, with_spread
+from sw.compress.augment import distorted
 from sw.compress.data import Dataset, digits
 from sw.compress.train import Training
 
 pytestmark = pytest.mark.unit
 
 SHORT = Training(3, batch=20)
+
+LENET_5 = {"conv1": 20 * 25, "conv2": 50 * 20 * 25, "fc1": 500 * 800, "fc2": 10 * 500}
+"""Weights of each layer."""
 
 
 @pytest.fixture
@@ -57,15 +61,52 @@ def test_lenet_is_compressed_to_each_level(few, monkeypatch, name):
     monkeypatch.setattr(compress_lenet, "PLANS", {name: plan})
     document = compress_lenet.run(name, [1, 2])
     json.dumps(document)  # a result file can hold it
-    for level, found in zip(plan.levels, document["levels"], strict=True):
-        assert found["kept"] == round(level.density * found["weights"])
+    for at, (level, found) in enumerate(zip(plan.levels, document["levels"], strict=True)):
+        by_layer = document["seeds"][0]["levels"][at]["kept_by_layer"]
+        assert found["kept"] == sum(by_layer.values())
+        if isinstance(level.density, dict):
+            assert by_layer == {
+                layer: round(share * LENET_5[layer]) for layer, share in level.density.items()
+            }
+        else:
+            assert found["kept"] == round(level.density * found["weights"])
         assert found["bytes"]["mean"] * found["ratio"]["mean"] == pytest.approx(
             document["dense_bytes"], rel=0.01
         )
-        assert found["ratio"]["mean"] > 1 / level.density
+        assert found["ratio"]["mean"] > 1 / found["density"]
     text = compress_lenet.table(document)
-    assert f"{100 * plan.levels[0].density:.2f} %" in text
+    assert f"{100 * document['levels'][0]['density']:.2f} %" in text
+    assert ("with a share for each layer" in text) == (name == "lenet-5")
+    assert "{" not in text
     assert "| all |" in compress_page.lenet(name)("file.json", document)
+
+
+@pytest.mark.parametrize("taught", [False, True])
+def test_both_trainings_of_a_level_have_the_teacher(few, monkeypatch, taught):
+    teachers = []
+
+    def recorded(model, data, training, seed, title, keep=None, teacher=None):
+        teachers.append((title, teacher))
+        train(model, data, training, seed, title, keep, teacher)
+
+    train = compress_lenet.train
+    monkeypatch.setattr(compress_lenet, "train", recorded)
+    plan = short_plan("lenet-300-100")
+    plan = replace(plan, levels=(replace(plan.levels[0], taught=taught),))
+    compress_lenet.one_seed(1, plan)
+    assert [title for title, _ in teachers] == ["dense", "prune", "share"]
+    assert [teacher is not None for _, teacher in teachers] == [False, taught, taught]
+
+
+@pytest.mark.parametrize(
+    ("name", "augment"),
+    [("mnist", distorted), ("fashion", compress_training._shifted_by_one)],
+)
+def test_handwriting_is_distorted_and_clothes_are_shifted(few, monkeypatch, name, augment):
+    seen = {}
+    monkeypatch.setattr(compress_training, "fit", lambda *_, **given: seen.update(given))
+    compress_training.train(None, replace(few, name=name), SHORT, 1, "title")
+    assert seen["augment"] is augment
 
 
 def test_fashion_is_pruned_in_every_way(few, monkeypatch):

@@ -1,15 +1,15 @@
 import copy
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from spec.errors import UserError
-from sw.compress.data import shifted
 from sw.compress.models import lenet_300_100
 from sw.compress.prune import magnitude
 from sw.compress.share import SharedWeights, share
-from sw.compress.train import Training, accuracy, fit
+from sw.compress.train import TEMPERATURE, Training, accuracy, distillation, fit
 from tests.sw.compress.networks import classes, tensor, two_layers
 
 pytestmark = pytest.mark.unit
@@ -144,14 +144,64 @@ def test_lenet_has_the_layers_of_the_literature(rng):
     assert sum(isinstance(layer, nn.ReLU) for layer in model) == 2
 
 
-def test_shifts_move_whole_pictures_and_fill_with_zeros(rng):
-    pictures = tensor(rng, 300, 1, 6, 5).abs() + 0.1
-    moved = shifted(pictures, torch.Generator().manual_seed(4), pixels=1)
-    padded = nn.functional.pad(pictures, [1, 1, 1, 1])
-    found = set()
-    for picture, wide in zip(moved, padded, strict=True):
-        places = [(y, x) for y in range(3) for x in range(3)]
-        fitting = [p for p in places if torch.equal(picture, wide[:, p[0] :, p[1] :][:, :6, :5])]
-        assert len(fitting) == 1
-        found.update(fitting)
-    assert len(found) == 9
+def test_distillation_is_the_divergence_of_softened_outputs(rng):
+    outputs, wanted = tensor(rng, 7, 4), tensor(rng, 7, 4)
+    p, q = (np.exp(one.double().numpy() / TEMPERATURE) for one in (wanted, outputs))
+    p, q = p / p.sum(1, keepdims=True), q / q.sum(1, keepdims=True)
+    expected = TEMPERATURE**2 * (p * np.log(p / q)).sum() / 7
+    assert float(distillation(outputs, wanted)) == pytest.approx(expected, rel=1e-5)
+    assert float(distillation(wanted, wanted)) == pytest.approx(0, abs=1e-6)
+
+
+def test_a_teacher_is_learned_from_as_much_as_classes_and_stays_as_it_is(rng):
+    points, labels = classes(rng)
+    teacher = two_layers(rng).train()
+    fit(teacher, points, (labels + 1) % 5, Training(60, 0.02), seed=1)
+    teacher.train()
+    before = copy.deepcopy(teacher.state_dict())
+    said = teacher(points).detach()
+    start = two_layers(rng)
+
+    def far(teacher):
+        model = copy.deepcopy(start)
+        losses = fit(model, points, labels, Training(60, 0.02, batch=200), seed=1, teacher=teacher)
+        with torch.no_grad():
+            return losses[0], float(distillation(model(points), said))
+
+    (of_classes, without), (of_both, taught) = far(None), far(teacher)
+    of_teacher = distillation(start(points), said).item()
+    assert of_both == pytest.approx((of_classes + of_teacher) / 2, rel=1e-5)
+    assert taught < without / 2
+    assert teacher.training
+    assert all(torch.equal(value, before[name]) for name, value in teacher.state_dict().items())
+
+
+def test_a_network_can_be_taught_by_what_it_was(rng):
+    model, (points, labels) = two_layers(rng), classes(rng)
+    other = copy.deepcopy(model)
+    fit(model, points, labels, Training(8, 0.02), seed=1, teacher=model)
+    fit(other, points, labels, Training(8, 0.02), seed=1, teacher=copy.deepcopy(other))
+    assert torch.equal(model[0].weight, other[0].weight)
+
+
+def test_a_teacher_is_asked_in_eval_mode(rng):
+    points, labels = classes(rng)
+    teacher = nn.Sequential(
+        nn.Linear(20, 30), nn.BatchNorm1d(30), nn.Dropout(0.5), nn.Linear(30, 5)
+    )
+    teacher(3 + points)  # running means that are not those of the points
+    said = copy.deepcopy(teacher).eval()(points).detach()
+    before = copy.deepcopy(teacher.state_dict())
+    model = two_layers(rng)
+    outputs = model(points)
+    expected = (nn.functional.cross_entropy(outputs, labels) + distillation(outputs, said)) / 2
+    (loss,) = fit(model, points, labels, Training(1, batch=200), seed=1, teacher=teacher)
+    assert loss == pytest.approx(expected.item(), rel=1e-5)
+    assert teacher.training
+    assert all(torch.equal(value, before[name]) for name, value in teacher.state_dict().items())
+
+
+def test_a_teacher_of_other_classes_is_told(rng):
+    points, labels = classes(rng)
+    with pytest.raises(UserError, match=r"teacher gives outputs of shape \(64, 1\), the network"):
+        fit(two_layers(rng), points, labels, Training(1), seed=1, teacher=nn.Linear(20, 1))
