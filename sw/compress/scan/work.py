@@ -94,9 +94,10 @@ def _in_parallel(job: Job, tasks: Sequence[Task], workers: int) -> Iterator[Poin
 
 def _start(job: Job) -> None:
     """Begin in a worker: one thread, as libraries' threads do not survive a fork; and an interrupt
-    simply ends it."""
+    simply ends it, unless the whole scan ignores it (in the background of a shell)."""
     global _job
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     torch.set_num_threads(1)
     _job = job
 

@@ -349,8 +349,10 @@ cli(main)
 """
 
 
-def test_an_interrupt_is_one_line(tmp_path):
-    """Of all processes together, as a terminal does it."""
+@pytest.mark.parametrize("ignored", [False, True])
+def test_an_interrupt_is_one_line(tmp_path, ignored):
+    """Of all processes together, as a terminal does it; a shell's background ignores it."""
+    handler = signal.SIG_IGN if ignored else signal.SIG_DFL
     process = subprocess.Popen(
         [sys.executable, "-c", INTERRUPTED],
         cwd=tmp_path,
@@ -359,12 +361,16 @@ def test_an_interrupt_is_one_line(tmp_path):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, handler),
     )
     assert process.stdout is not None
     for _ in range(3):
         process.stdout.readline()
     os.killpg(process.pid, signal.SIGINT)
     _, told = process.communicate(timeout=30)
-    assert (process.returncode, told) == (130, "interrupted\n")
+    if ignored:
+        assert (process.returncode, "interrupted" in told) == (0, False)
+    else:
+        assert (process.returncode, told) == (130, "interrupted\n")
     assert read(tmp_path / "scan.json").points
     assert [file.name for file in tmp_path.iterdir()] == ["scan.json"]
