@@ -12,8 +12,11 @@ from sw.compress.criteria.capture import grams, inputs_of, samples, stages
 from sw.compress.criteria.magnitude import Magnitude
 from sw.compress.criteria.matrix import Matrix, solve_matrix
 from sw.compress.criteria.regression import Regression, same
+from sw.compress.data import digits
 from sw.compress.layers import weights
+from sw.compress.models import lenet_300_100
 from sw.compress.patterns import parse
+from sw.compress.train import Training, fit
 from tests.sw.compress.networks import tensor, two_layers
 
 pytestmark = pytest.mark.unit
@@ -78,6 +81,26 @@ def test_is_never_worse_than_magnitude(rng, pattern, density, dependent):
         assert error < 0.7 * others
     again = parse(pattern).mask(weight.abs() + mask, density)
     assert torch.equal(again, mask)
+
+
+@pytest.mark.parametrize(("pattern", "density"), [("2:4", None), ("unstructured", 0.1)])
+def test_layers_of_a_trained_network_are_never_worse(pattern, density):
+    data = digits()
+    torch.manual_seed(1)
+    model = lenet_300_100()
+    fit(model, data.train_images, data.train_labels, Training(150), seed=1)
+    pictures = data.train_images[::10]
+    given = context(model, pictures)
+    found = solve(Regression(), given, pattern, density)
+    plain = solve(Magnitude(), given, pattern, density)
+    seen = pictures
+    for name, layer in model.named_children():
+        if name in found:
+            error = layer_error(layer, found[name][1], seen)
+            others = layer_error(layer, plain[name][1], seen)
+            assert error < 0.7 * others, name
+        seen = layer(seen).detach()
+    assert list(found) == ["fc1", "fc2", "fc3"]
 
 
 def test_what_a_search_makes_worse_is_not_taken(rng, monkeypatch):
