@@ -30,9 +30,9 @@ NM_SOURCE = (
 )
 RANKING_SOURCE = (
     "The same network, trained once; errors right after pruning, and after a short fine-tuning, "
-    "the same for all. Calibration on 1,024 pictures to train on. Weights: all layers, each of the "
-    "same density. Channels: of all convolutions the same share goes. No network was trained with "
-    "the penalty that scaling factors are meant for."
+    "the same for all. Calibration on {calibration:,} pictures to train on. Weights: all layers, "
+    "each of the same density. Channels: of all convolutions the same share goes. No network was "
+    "trained with the penalty that scaling factors are meant for."
 )
 
 
@@ -120,7 +120,7 @@ def run_ranking(seeds: Sequence[int] = SEEDS) -> dict:
     return {
         "command": "python -m sim.bench compress fashion-criteria",
         "tools": versions(),
-        "source": RANKING_SOURCE,
+        "source": RANKING_SOURCE.format(calibration=PLAN.calibration),
         "plan": asdict(PLAN),
         "dense_error": mean_and_spread(one["dense_error"] for one in outcomes),
         "rows": rows,

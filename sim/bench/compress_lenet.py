@@ -25,14 +25,17 @@ SOURCE = (
     "All 60,000 pictures of MNIST to train on, distorted at random (each by up to one pixel of "
     "shift, 8 degrees, a tenth of stretch and of shear), for dense and pruned networks alike; "
     "errors are of the 10,000 to test with, by which the settings were tried out, too, with seed "
-    "1, which is one of the three. Dense networks are trained for {dense:,} steps; each pruned one "
-    "starts from them and is trained for {more} steps more, on pictures in the same order, so part "
-    "of what it reaches is training. {taught}Masks go by magnitude, {shares}; at first they change "
-    "every 50 steps (in the manner of dynamic network surgery, with SR-STE's gradient, the density "
-    "falling along a cubic curve), then they stay. Bytes are those of a file with everything in it "
-    "(sw.compress.stored): codes and indices Huffman-coded, tables, codebooks; biases and shared "
-    "values have 16 bits, also for the error."
+    "1, which is one of the three. Dense networks are trained for {dense:,} steps; each pruned "
+    "one starts from them and is trained for {more} steps more, on pictures in the same order, so"
+    " part of what it reaches is training. {taught}Masks go by magnitude, {shares}; at first they"
+    " change every {every} steps (in the manner of dynamic network surgery, with SR-STE's "
+    "gradient, the density falling along a cubic curve), then they stay. Bytes are those of a "
+    "file with everything in it (sw.compress.stored): codes and indices Huffman-coded, tables, "
+    "codebooks; biases and shared values have 16 bits, also for the error."
 )
+
+EVERY = 50
+"""Steps after which masks are chosen anew, as long as they change."""
 
 PUBLISHED = {
     "lenet-300-100": "8 % kept, error from 1.64 to 1.58 %, 40 times smaller (Han et al., 2016); "
@@ -113,6 +116,7 @@ def _said(plan: Plan) -> dict[str, object]:
     more = [one.prune.steps + one.share.steps for one in plan.levels]
     return {
         "dense": plan.train.steps,
+        "every": EVERY,
         "more": " or ".join(f"{steps:,}" for steps in dict.fromkeys(more)),
         "taught": "Throughout, the dense network's outputs count as much as the classes "
         f"(distillation, temperature {TEMPERATURE:g}). "
@@ -155,7 +159,7 @@ def _level(dense: nn.Module, data: Dataset, level: Level, seed: int, size: int) 
         dense,
         density=level.density,
         scope="layer" if isinstance(level.density, dict) else "global",
-        schedule=SrSte(level.decay, every=50, ramp=ramp, until=until),
+        schedule=SrSte(level.decay, every=EVERY, ramp=ramp, until=until),
     )
     teacher = dense if level.taught else None
     train(compression.model, data, level.prune, seed, "prune", compression, teacher)

@@ -137,10 +137,8 @@ def fit(
             for group in optimizer.param_groups:
                 group["lr"] = training.rate_at(step)
             optimizer.zero_grad()
-            outputs = model(batch)
-            loss = nn.functional.cross_entropy(outputs, labels[picked])
-            if taught_by is not None:
-                loss = (loss + distillation(outputs, taught_by(batch))) / 2
+            wanted = None if taught_by is None else taught_by(batch)
+            loss = _loss(model(batch), labels[picked], wanted)
             penalty = None if keep is None else keep.penalty()
             if penalty is not None:
                 loss = loss + penalty
@@ -149,6 +147,12 @@ def fit(
             optimizer.step()
     model.eval()
     return losses
+
+
+def _loss(outputs: Tensor, labels: Tensor, wanted: Tensor | None) -> Tensor:
+    """Of the classes; with a teacher's outputs, the mean of that and of distillation."""
+    loss = nn.functional.cross_entropy(outputs, labels)
+    return loss if wanted is None else (loss + distillation(outputs, wanted)) / 2
 
 
 def distillation(outputs: Tensor, wanted: Tensor) -> Tensor:
