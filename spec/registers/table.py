@@ -7,7 +7,7 @@ it is.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from spec.config import Config
@@ -96,6 +96,27 @@ class Bits:
 
 
 @dataclass(frozen=True)
+class Counter:
+    """Which counter of an array a register shows.
+
+    Attributes
+    ----------
+    engine : str
+    in_pe : bool
+        Of the PE that ``EIE_PE`` names, not of the whole array.
+    index : int
+        Its place among those, as in the engine's ``counters``.
+    high : bool
+        The high half of it.
+    """
+
+    engine: str
+    in_pe: bool
+    index: int
+    high: bool
+
+
+@dataclass(frozen=True)
 class Register:
     """A register.
 
@@ -114,6 +135,8 @@ class Register:
         What it holds after reset.
     constant : bool
         It always holds that.
+    counter : Counter or None
+        What it shows, if that is fetched from an array.
     """
 
     name: str
@@ -123,6 +146,7 @@ class Register:
     fields: tuple[Bits, ...] = ()
     value: int = 0
     constant: bool = False
+    counter: Counter | None = None
 
     @property
     def mask(self) -> int:
@@ -256,8 +280,11 @@ def _counters(config: Config) -> Iterator[Register]:
     else:
         groups = {"": (nm_counters.COUNTERS, "counter of the last run:")}
     for kind, (names, text) in groups.items():
-        for name in names:
-            yield from _wide(f"{prefix}_{kind}{name.upper()}", at, bits, f"{text} {name}")
+        for index, name in enumerate(names):
+            halves = _wide(f"{prefix}_{kind}{name.upper()}", at, bits, f"{text} {name}")
+            for high, half in enumerate(halves):
+                counter = Counter(config.engine, bool(kind), index, bool(high))
+                yield half if half.constant else replace(half, counter=counter)
             at += 2 * BYTES
 
 
