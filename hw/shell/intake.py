@@ -7,6 +7,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from spec.messages import ENGINE_BITS, KIND_BITS, WORD_BITS, words_for
+from spec.registers.table import ERROR_BITS, ShellError
 
 Takers = Mapping[tuple[int, int], int]
 """Bits of an item, by the engine's number and the kind of the message."""
@@ -44,8 +45,9 @@ class Intake(wiring.Component):
         Throws away what has come of a message, and the rest of it when it comes.
     receiving : Out
         Within a message.
-    bad_header, cut : Out
-        A message for nobody begins in this cycle; one ends within an item.
+    error : Out
+        :class:`spec.registers.table.ShellError` in the cycle in which a message for nobody begins,
+        or one ends within an item.
     """
 
     latency = 1
@@ -58,8 +60,7 @@ class Intake(wiring.Component):
                 "o": Out(stream.Signature(item_layout(takers))),
                 "restart": In(1),
                 "receiving": Out(1),
-                "bad_header": Out(1),
-                "cut": Out(1),
+                "error": Out(ERROR_BITS),
             }
         )
 
@@ -85,7 +86,8 @@ class Intake(wiring.Component):
 
         with m.FSM(name="place"):
             with m.State("HEAD"), m.If(takes):
-                m.d.comb += self.bad_header.eq(~known)
+                with m.If(~known):
+                    m.d.comb += self.error.eq(ShellError.HEADER)
                 m.d.sync += [
                     item.kind.eq(word),
                     item.engine.eq(word >> KIND_BITS),
@@ -103,7 +105,8 @@ class Intake(wiring.Component):
                 m.d.comb += self.receiving.eq(1)
                 with m.If(takes):
                     whole = at == end
-                    m.d.comb += self.cut.eq(last & ~whole)
+                    with m.If(last & ~whole):
+                        m.d.comb += self.error.eq(ShellError.CUT)
                     m.d.sync += [
                         item.data.word_select(at, WORD_BITS).eq(word),
                         item.last.eq(last),

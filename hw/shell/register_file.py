@@ -12,13 +12,13 @@ from spec.registers.table import (
     ADDRESS_BITS,
     BITS,
     BYTES,
+    ERROR_BITS,
     Access,
     Register,
     ShellError,
     registers,
 )
 
-ERROR_BITS = 8
 INDEX_BITS = 8
 
 

@@ -22,6 +22,9 @@ BYTES = BITS // 8
 ADDRESS_BITS = 12
 """Of a byte address: the registers lie in a page of 4 KB."""
 
+ERROR_BITS = 8
+"""Of an error code, and of the number of its source."""
+
 IDENTITY = int.from_bytes(b"SKIP", "big")
 """What the first register says, read as letters."""
 
@@ -234,10 +237,10 @@ def _common(engines: Mapping[str, Config]) -> Iterator[Register]:
         "ERROR",
         0x018,
         Access.READ,
-        "the first error since reset or the last CLEAR",
+        "the shell's first error since its last reset or CLEAR, or else an array's",
         (
-            Bits("CODE", 0, 8, "of the source"),
-            Bits("SOURCE", 8, 8, "whose code it is", _values(Source)),
+            Bits("CODE", 0, ERROR_BITS, "of the source"),
+            Bits("SOURCE", ERROR_BITS, ERROR_BITS, "whose code it is", _values(Source)),
         ),
     )
     yield Register(
