@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from amaranth import Elaboratable
+from amaranth import Elaboratable, ResetInserter, Signal
 from amaranth.lib import wiring
 
 from hw.platform import EmitPlatform, flatten
@@ -33,11 +33,16 @@ class Placed(Elaboratable):
         What is placed. Any number of equal components may be placed under one module name.
     module_name : str
         Name of the Verilog module.
+    restart : Signal, optional
+        Resets it, besides the reset of all.
     """
 
-    def __init__(self, component: wiring.Component, module_name: str):
+    def __init__(
+        self, component: wiring.Component, module_name: str, restart: Signal | None = None
+    ):
         self.component = component
         self.module_name = module_name
+        self.restart = restart
         self.signature = component.signature
         for name in component.signature.members:
             if hasattr(self, name):
@@ -45,9 +50,11 @@ class Placed(Elaboratable):
             setattr(self, name, getattr(component, name))
 
     def elaborate(self, platform):
-        if not isinstance(platform, EmitPlatform):
+        if isinstance(platform, EmitPlatform):
+            return platform.instance(self.component, self.module_name, self.restart)
+        if self.restart is None:
             return self.component
-        return platform.instance(self.component, self.module_name)
+        return ResetInserter(self.restart)(self.component)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from amaranth import ClockSignal, Const, Fragment, Instance, ResetSignal, Value
+from amaranth import ClockSignal, Const, Fragment, Instance, ResetSignal, Signal, Value
 from amaranth.back import rtlil as rtlil_backend
 from amaranth.hdl._ir import PortDirection  # the only way to say which ports are outputs
 from amaranth.lib import wiring
@@ -37,8 +37,11 @@ class EmitPlatform:
         self.units: dict[str, Unit] = {}
         self._open: list[str] = []
 
-    def instance(self, component: wiring.Component, name: str) -> Instance:
-        """An instance of the module that ``component`` becomes; the first of a name is emitted."""
+    def instance(
+        self, component: wiring.Component, name: str, restart: Signal | None = None
+    ) -> Instance:
+        """An instance of the module that ``component`` becomes; the first of a name is emitted.
+        ``restart`` resets it, too."""
         # Equal components beyond the first are never elaborated; that is no mistake.
         component._MustUse__used = True
         ports = flatten(component)
@@ -48,7 +51,8 @@ class EmitPlatform:
                 f"two different components are placed as module {name}: {component!r} differs "
                 f"from {unit.component!r} in its class, its ports or its attributes"
             )
-        values = {CLOCK: ClockSignal(), RESET: ResetSignal()}
+        reset = ResetSignal() if restart is None else ResetSignal() | restart
+        values = {CLOCK: ClockSignal(), RESET: reset}
         values |= {port: value for port, (value, _) in ports.items()}
         kinds = {"input": "i", "output": "o"}
         return Instance(

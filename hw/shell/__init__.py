@@ -1,0 +1,1 @@
+"""The shell around the engines: registers, buses, links."""

@@ -1,0 +1,1 @@
+"""The driver of a shell: the ports of its arrays, over whatever reaches its buses."""

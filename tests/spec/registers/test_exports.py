@@ -1,0 +1,178 @@
+"""What is made from the table, read by those that it is made for: a C compiler, a SystemRDL
+compiler, an SVD parser, a JSON parser."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cmsis_svd import SVDParser
+from cmsis_svd.model import SVDAccessType
+from systemrdl import RDLCompiler
+from systemrdl.node import AddrmapNode, RegNode
+
+from spec.eie.config import preset as eie_preset
+from spec.nm.config import preset as nm_preset
+from spec.registers.c_header import c_header
+from spec.registers.document import markdown, to_json
+from spec.registers.svd import svd
+from spec.registers.systemrdl import fields_of, systemrdl
+from spec.registers.table import Access, Register, registers
+
+pytestmark = pytest.mark.unit
+
+TABLES = {
+    "eie": registers([eie_preset("default")]),
+    "nm": registers([nm_preset("default")]),
+    "both": registers([eie_preset("isca16"), nm_preset("ecp5")]),
+}
+
+
+@pytest.fixture(params=TABLES)
+def table(request: pytest.FixtureRequest) -> tuple[Register, ...]:
+    return TABLES[request.param]
+
+
+def told(
+    table: tuple[Register, ...], name: Callable[[str], str] = str
+) -> dict[str, tuple[int, Access, dict]]:
+    """What a reader should find: of each register its address, access and fields; of a field its
+    lowest bit, width, reset value and values."""
+    return {
+        name(one.name): (
+            one.address,
+            one.access,
+            {
+                name(bits.name): (
+                    bits.low,
+                    bits.width,
+                    (one.value & bits.mask) >> bits.low,
+                    {name(value): number for value, (number, _) in bits.values.items()},
+                )
+                for bits in fields_of(one)
+            },
+        )
+        for one in table
+    }
+
+
+def test_systemrdl_compiler_reads_every_register(table, tmp_path):
+    file = tmp_path / "skipstone.rdl"
+    file.write_text(systemrdl(table))
+    compiler = RDLCompiler()
+    compiler.compile_file(str(file))
+    top = compiler.elaborate().top
+    assert isinstance(top, AddrmapNode)
+    found = {}
+    for one in top.children():
+        assert isinstance(one, RegNode)
+        fields = {
+            bits.inst_name: (
+                bits.low,
+                bits.width,
+                bits.get_property("reset"),
+                {value.name: value.value for value in bits.get_property("encode") or ()},
+            )
+            for bits in one.fields()
+        }
+        software = {bits.get_property("sw").name for bits in one.fields()}
+        access = {"r": Access.READ, "rw": Access.READ_WRITE, "w": Access.WRITE}[software.pop()]
+        found[one.inst_name] = (one.absolute_address, access, fields)
+    assert found == told(table, str.lower)
+
+
+def test_an_svd_parser_reads_every_register(table, tmp_path):
+    file = tmp_path / "skipstone.svd"
+    file.write_text(svd(table, "1.2.3"))
+    device = SVDParser.for_xml_file(str(file)).get_device(xml_validation=False)
+    (peripheral,) = device.peripherals
+    accesses = {
+        SVDAccessType.READ_ONLY: Access.READ,
+        SVDAccessType.READ_WRITE: Access.READ_WRITE,
+        SVDAccessType.WRITE_ONLY: Access.WRITE,
+    }
+    found = {}
+    for one in peripheral.registers:
+        fields = {
+            bits.name: (
+                bits.bit_offset,
+                bits.bit_width,
+                (one.reset_value >> bits.bit_offset) & ((1 << bits.bit_width) - 1),
+                {
+                    value.name: value.value
+                    for group in bits.enumerated_values or ()
+                    for value in group.enumerated_values
+                },
+            )
+            for bits in one.fields
+        }
+        found[one.name] = (one.address_offset, accesses[one.access], fields)
+    assert found == told(table)
+    assert device.version == "1.2.3"
+
+
+def test_a_c_compiler_reads_every_macro(table, tmp_path):
+    lines = [f'P("{one.name}", SKIPSTONE_{one.name});' for one in table]
+    expected = {one.name: one.address for one in table}
+    for one in table:
+        if one.constant:
+            lines.append(f'P("{one.name} value", SKIPSTONE_{one.name}_VALUE);')
+            expected[f"{one.name} value"] = one.value
+        for bits in one.fields:
+            name = f"{one.name}_{bits.name}"
+            own = {"SHIFT": bits.low, "MASK": bits.mask}
+            own |= {value: number for value, (number, _) in bits.values.items()}
+            for ending, number in own.items():
+                lines.append(f'P("{name} {ending}", SKIPSTONE_{name}_{ending});')
+                expected[f"{name} {ending}"] = number
+    assert run_c(c_header(table), lines, tmp_path) == expected
+
+
+def run_c(header: str, lines: list[str], folder: Path) -> dict[str, int]:
+    """Compile strictly, run, and give what was printed."""
+    (folder / "registers.h").write_text(header)
+    (folder / "main.c").write_text(
+        "#include <stdio.h>\n"
+        '#include "registers.h"\n#include "registers.h"\n'
+        '#define P(name, value) printf("%s=%lu\\n", name, (unsigned long)(value))\n'
+        "int main(void) {\n" + "\n".join(lines) + "\nreturn 0;\n}\n"
+    )
+    strict = ["-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror"]
+    subprocess.run(["cc", *strict, "main.c", "-o", "main"], cwd=folder, check=True)
+    said = subprocess.run(["./main"], cwd=folder, check=True, capture_output=True, text=True)
+    pairs = (line.split("=") for line in said.stdout.splitlines())
+    return {name: int(number) for name, number in pairs}
+
+
+def test_json_has_everything(table):
+    found = {
+        one["name"]: (
+            one["address"],
+            Access(one["access"]),
+            {
+                bits["name"]: (
+                    bits["low"],
+                    bits["width"],
+                    (one["reset"] >> bits["low"]) & ((1 << bits["width"]) - 1),
+                    {value["name"]: value["value"] for value in bits["values"]},
+                )
+                for bits in one["fields"]
+            },
+        )
+        for one in json.loads(json.dumps(to_json(table)))
+    }
+    expected = told(table)
+    for one in table:
+        if not one.fields:  # a number has no field here
+            address, access, _ = expected[one.name]
+            expected[one.name] = (address, access, {})
+    assert found == expected
+
+
+def test_the_table_for_people_has_a_line_for_each_register_and_field(table):
+    lines = markdown(table).splitlines()
+    assert len(lines) == 2 + len(table) + sum(len(one.fields) for one in table)
+    assert all(line.count("|") == 6 for line in lines)
+    for one in table:
+        assert any(f"`0x{one.address:03X}` | `{one.name}` | {one.access.value}" in x for x in lines)
