@@ -24,9 +24,7 @@ INDEX_BITS = 8
 
 def access_layout() -> data.StructLayout:
     """An access: the strobe has a bit for each byte that is written."""
-    return data.StructLayout(
-        {"address": ADDRESS_BITS, "write": 1, "data": BITS, "strobe": BYTES}
-    )
+    return data.StructLayout({"address": ADDRESS_BITS, "write": 1, "data": BITS, "strobe": BYTES})
 
 
 def outcome_layout() -> data.StructLayout:

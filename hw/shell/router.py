@@ -39,9 +39,7 @@ def _request_fields(config: Config) -> tuple[Mapping[str, int], Mapping[str, int
 def array_signature(config: Config) -> wiring.Signature:
     """What the router has to do with an array: its streams, and whether it runs."""
     write, read = _request_fields(config)
-    load = (
-        {"load": Out(stream.Signature(config.load_bits))} if isinstance(config, NmConfig) else {}
-    )
+    load = {"load": Out(stream.Signature(config.load_bits))} if isinstance(config, NmConfig) else {}
     return wiring.Signature(
         {
             "write": Out(stream.Signature(fields_layout(write))),
@@ -124,9 +122,7 @@ class Router(wiring.Component):
             self.counter.eq(word),
             self.probed.eq(asked & there & for_register),
             done.eq(Mux(for_register, self.probed, self.o.valid & self.o.ready)),
-            self.refused.eq(
-                self.probing & Mux(asked, ~for_register, busy | wants_read)
-            ),
+            self.refused.eq(self.probing & Mux(asked, ~for_register, busy | wants_read)),
         ]
         for name in self.configs:
             m.d.comb += getattr(self, name).data.ready.eq(done & (engine == number(name)))

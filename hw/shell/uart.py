@@ -1,6 +1,6 @@
 """UART: bytes on a wire each way, eight bits, no parity, one stop bit."""
 
-from amaranth import Cat, Const, Module, Signal
+from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
@@ -55,9 +55,7 @@ class UartReceiver(wiring.Component):
 
     def __init__(self, step: int):
         self.step = step
-        super().__init__(
-            {"line": In(1, init=1), "o": Out(steady(BYTE_BITS)), "broken": Out(1)}
-        )
+        super().__init__({"line": In(1, init=1), "o": Out(steady(BYTE_BITS)), "broken": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
@@ -80,8 +78,7 @@ class UartReceiver(wiring.Component):
                 m.d.sync += left.eq(left - 1)
                 with m.If(left == BYTE_BITS + 2):
                     # A start bit that has gone again was noise.
-                    with m.If(line):
-                        m.d.sync += left.eq(0)
+                    m.d.sync += left.eq(Mux(line, 0, left - 1))
                 with m.Elif(left == 1):
                     m.d.sync += [self.o.valid.eq(line), self.o.payload.eq(bits)]
                     m.d.comb += self.broken.eq(~line)

@@ -7,7 +7,7 @@ from spec.registers.table import Register
 
 
 def to_json(registers: Iterable[Register]) -> list[dict[str, Any]]:
-    """A list of registers; each with ``fields`` from the lowest up, of which some have ``values``."""
+    """A list of registers, each with its ``fields`` from the lowest up; some have ``values``."""
     return [
         {
             "name": one.name,

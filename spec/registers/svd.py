@@ -34,7 +34,8 @@ def svd(registers: Iterable[Register], version: str, base: int = 0) -> str:
     for one in registers:
         _register(within, one)
     ElementTree.indent(device)
-    return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(device, "unicode") + "\n"
+    text = ElementTree.tostring(device, "unicode")
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{text}\n'
 
 
 def _register(within: Element, one: Register) -> None:
@@ -56,9 +57,7 @@ def _register(within: Element, one: Register) -> None:
 
 def _field(within: Element, bits: Bits) -> None:
     found = SubElement(within, "field")
-    _texts(
-        found, name=bits.name, description=bits.text, bitOffset=bits.low, bitWidth=bits.width
-    )
+    _texts(found, name=bits.name, description=bits.text, bitOffset=bits.low, bitWidth=bits.width)
     if bits.values:
         values = SubElement(found, "enumeratedValues")
         for name, (number, text) in bits.values.items():

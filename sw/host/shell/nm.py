@@ -55,9 +55,7 @@ class NmPort:
                 raise StillBusyError(max_cycles)
         count = shell.read("NM_RESULTS") * per_result
         results = join(shell.link.receive(count), self.config.lane_bits)
-        return Ran(
-            shell.read("CYCLES"), code_of(shell, Source.NM), shell.read("TAKEN"), results
-        )
+        return Ran(shell.read("CYCLES"), code_of(shell, Source.NM), shell.read("TAKEN"), results)
 
     def close(self) -> None:
         self.shell.link.close()

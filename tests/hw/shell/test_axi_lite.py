@@ -67,7 +67,8 @@ def rules(bus) -> Callable:
             for channel, fields in CHANNELS.items():
                 valid, ready, *word = (values.pop(0) for _ in range(2 + len(fields)))
                 if before[channel] is not None:
-                    assert valid and tuple(word) == before[channel], channel
+                    assert valid, channel
+                    assert tuple(word) == before[channel], channel
                 before[channel] = tuple(word) if valid and not ready else None
 
     return watch
@@ -128,9 +129,9 @@ def test_reads_and_writes(rng, traffic):
     assert read == [(2 * at, response[at >= 0x800]) for at in addresses]
     assert written == [(response[one["awaddr"] >= 0x800],) for one, _ in writes]
     assert [one["address"] for one in log if not one["write"]] == addresses
-    assert [
-        (one["address"], one["data"], one["strobe"]) for one in log if one["write"]
-    ] == [(a["awaddr"], w["wdata"], w["wstrb"]) for a, w in writes]
+    assert [(one["address"], one["data"], one["strobe"]) for one in log if one["write"]] == [
+        (a["awaddr"], w["wdata"], w["wstrb"]) for a, w in writes
+    ]
 
 
 def test_they_take_turns():

@@ -75,9 +75,7 @@ def test_random_messages(rng, traffic):
         receiver(dut.o, len(items), other),
         background=[watcher(dut.o), recorder(errors, dut.error)],
     )
-    found = [
-        seen_of(one.payload, item["words"]) for one, item in zip(taken, items, strict=True)
-    ]
+    found = [seen_of(one.payload, item["words"]) for one, item in zip(taken, items, strict=True)]
     assert found == [{k: v for k, v in item.items() if k != "words"} for item in items]
     assert errors.count((ShellError.HEADER,)) == bad
     assert errors.count((ShellError.CUT,)) == cut
@@ -118,4 +116,3 @@ def test_restart_throws_the_message_away(after):
     # An item that is there in the cycle of the restart is still taken in it.
     whole = [first] * (after > 3) + [second] * (after > 6)
     assert found == whole + ([behind] if after < 7 else [])
-

@@ -28,9 +28,7 @@ def test_results(rng, traffic, bits):
     dut, pace, other = Outlet(bits), *paces(rng)[traffic]
     results = [wide(rng, bits) for _ in range(20)]
     expected = [
-        word
-        for at, one in enumerate(results)
-        for word in words_of(one, words_for(bits), at == 11)
+        word for at, one in enumerate(results) for word in words_of(one, words_for(bits), at == 11)
     ]
 
     async def setup(ctx) -> None:
@@ -62,9 +60,7 @@ def test_answers(rng, traffic):
 
 def test_a_word_in_every_cycle():
     dut = Outlet(96)
-    _, taken = simulate(
-        dut, sender(dut.results, range(9), steady), receiver(dut.o, 27, steady)
-    )
+    _, taken = simulate(dut, sender(dut.results, range(9), steady), receiver(dut.o, 27, steady))
     assert [one.cycle for one in taken] == [Outlet.latency + at for at in range(27)]
 
 

@@ -1,6 +1,5 @@
 """Register file: every register of the table does what the table says, and nothing else does."""
 
-import numpy as np
 import pytest
 
 from hw.shell.register_file import RegisterFile, kept, pulsed, shown
@@ -142,5 +141,3 @@ def test_an_access_in_every_cycle():
     accesses = [read(0)] * 8
     sent, taken = simulate(dut, sender(dut.i, accesses), receiver(dut.o, 8))
     assert [one.cycle for one in taken] == [at + 1 for at in sent] == list(range(1, 9))
-
-

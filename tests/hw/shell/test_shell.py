@@ -46,9 +46,7 @@ def nm_agrees(rng: np.random.Generator, shell: Shell, config: NmConfig) -> None:
     device = NmDevice(NmPort(shell), "shell")
     for _ in range(2):
         case = random_nm_case(rng, config, most=8)
-        told, found = (
-            run_on(each, case.program, case.acts) for each in (NmGolden(config), device)
-        )
+        told, found = (run_on(each, case.program, case.acts) for each in (NmGolden(config), device))
         assert first_difference(case.program, told, found) is None
 
 

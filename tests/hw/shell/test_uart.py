@@ -33,9 +33,7 @@ def received(line: list[int], step: int) -> tuple[bytes, int]:
             ctx.set(dut.line, level)
             await ctx.tick()
 
-    simulate(
-        dut, drive, background=[recorder(seen, dut.o.valid, dut.o.payload, dut.broken)]
-    )
+    simulate(dut, drive, background=[recorder(seen, dut.o.valid, dut.o.payload, dut.broken)])
     return bytes(byte for valid, byte, _ in seen if valid), sum(one[2] for one in seen)
 
 

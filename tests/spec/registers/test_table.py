@@ -1,5 +1,7 @@
 """The table of registers: nothing overlaps, and what every shell has stays where it is."""
 
+from itertools import pairwise
+
 import pytest
 
 from spec.config import Config
@@ -43,7 +45,7 @@ def test_fields_have_bits_of_their_own(configs):
     for one in registers(configs):
         assert sum(bits.mask for bits in one.fields) == one.mask or not one.fields
         ends = [(bits.low, bits.low + bits.width) for bits in one.fields]
-        assert all(a[1] <= b[0] for a, b in zip(ends, ends[1:], strict=False)), one.name
+        assert all(a[1] <= b[0] for a, b in pairwise(ends)), one.name
         assert not ends or ends[-1][1] <= BITS
         assert one.value & ~one.mask == 0
         for bits in one.fields:
@@ -95,7 +97,8 @@ def test_the_order_of_engines_does_not_matter():
 
 
 @pytest.mark.parametrize(
-    ("configs", "given"), [([], "none"), ([EIE[0], EIE[0]], "eie, eie"), ([NM[0]] * 3, "nm, nm, nm")]
+    ("configs", "given"),
+    [([], "none"), ([EIE[0], EIE[0]], "eie, eie"), ([NM[0]] * 3, "nm, nm, nm")],
 )
 def test_other_sets_of_engines_are_refused(configs, given):
     with pytest.raises(UserError, match=f"one of each kind; {given} were given"):
