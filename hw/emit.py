@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from amaranth import Elaboratable, ResetInserter, Signal
+from amaranth import Elaboratable, EnableInserter, ResetInserter, Signal
 from amaranth.lib import wiring
 
 from hw.platform import EmitPlatform, flatten
@@ -34,15 +34,22 @@ class Placed(Elaboratable):
     module_name : str
         Name of the Verilog module.
     restart : Signal, optional
-        Resets it, besides the reset of all.
+        Resets it, besides the reset of all, and also while it stands still.
+    enable : Signal, optional
+        In a cycle without it everything inside stands still, memories included.
     """
 
     def __init__(
-        self, component: wiring.Component, module_name: str, restart: Signal | None = None
+        self,
+        component: wiring.Component,
+        module_name: str,
+        restart: Signal | None = None,
+        enable: Signal | None = None,
     ):
         self.component = component
         self.module_name = module_name
         self.restart = restart
+        self.enable = enable
         self.signature = component.signature
         for name in component.signature.members:
             if hasattr(self, name):
@@ -51,10 +58,13 @@ class Placed(Elaboratable):
 
     def elaborate(self, platform):
         if isinstance(platform, EmitPlatform):
-            return platform.instance(self.component, self.module_name, self.restart)
-        if self.restart is None:
-            return self.component
-        return ResetInserter(self.restart)(self.component)
+            return platform.instance(self.component, self.module_name, self.restart, self.enable)
+        placed = self.component
+        if self.enable is not None:
+            placed = EnableInserter(self.enable)(placed)
+        if self.restart is not None:
+            placed = ResetInserter(self.restart)(placed)
+        return placed
 
 
 @dataclass(frozen=True)

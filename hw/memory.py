@@ -62,6 +62,8 @@ class Ram(wiring.Component):
     ----------
     latency : int
         Cycles from ``read_address`` to ``read_data``: 1.
+    enables : tuple of str
+        The ports without which it stands still (:class:`hw.emit.Placed`).
 
     Members
     -------
@@ -71,6 +73,7 @@ class Ram(wiring.Component):
     """
 
     latency = 1
+    enables = ("write_enable", "read_enable")
 
     def __init__(self, width: int, depth: int, name: str | None = None):
         if width < 1 or depth < 1:

@@ -4,14 +4,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from amaranth import ClockSignal, Const, Fragment, Instance, ResetSignal, Signal, Value
+from amaranth import (
+    ClockSignal,
+    Const,
+    EnableInserter,
+    Fragment,
+    Instance,
+    ResetSignal,
+    Signal,
+    Value,
+)
 from amaranth.back import rtlil as rtlil_backend
 from amaranth.hdl._ir import PortDirection  # the only way to say which ports are outputs
 from amaranth.lib import wiring
 
 from hw.verilog import rtlil
 from hw.verilog.names import plain
-from hw.verilog.naming import CLOCK, RESET
+from hw.verilog.naming import CLOCK, ENABLE, RESET
 
 Ports = dict[str, tuple[Value, PortDirection]]
 """Ports of a component by flat name."""
@@ -28,6 +37,8 @@ class Unit:
     """The module, if the component writes it itself."""
     ports: dict[str, str] = field(default_factory=dict)
     """Direction of each port."""
+    held: bool = False
+    """Whether it stands still when the port of :data:`hw.verilog.naming.ENABLE` is low."""
 
 
 class EmitPlatform:
@@ -36,47 +47,56 @@ class EmitPlatform:
     def __init__(self) -> None:
         self.units: dict[str, Unit] = {}
         self._open: list[str] = []
+        self._enables: list[Signal | None] = [None]
+        """Of the modules that are open: what they stand still without."""
 
     def instance(
-        self, component: wiring.Component, name: str, restart: Signal | None = None
+        self,
+        component: wiring.Component,
+        name: str,
+        restart: Signal | None = None,
+        enable: Signal | None = None,
     ) -> Instance:
         """An instance of the module that ``component`` becomes; the first of a name is emitted.
-        ``restart`` resets it, too."""
+        ``restart`` resets it, too; without ``enable`` it stands still, and all that is inside."""
         # Equal components beyond the first are never elaborated; that is no mistake.
         component._MustUse__used = True
         ports = flatten(component)
-        unit = self.units.get(name) or self.add(component, name)
+        enable = self._enables[-1] if enable is None else enable
+        unit = self.units.get(name) or self.add(component, name, enable is not None)
         if component is not unit.component and fingerprint(component, ports) != unit.fingerprint:
             raise ValueError(
                 f"two different components are placed as module {name}: {component!r} differs "
                 f"from {unit.component!r} in its class, its ports or its attributes"
             )
+        if unit.held != (enable is not None):
+            raise ValueError(f"module {name} is placed both where it may be held and where it may not")
         reset = ResetSignal() if restart is None else ResetSignal() | restart
-        values = {CLOCK: ClockSignal(), RESET: reset}
+        values = {CLOCK: ClockSignal(), RESET: reset, ENABLE: enable}
         values |= {port: value for port, (value, _) in ports.items()}
+        if enable is not None:
+            for port in getattr(component, "enables", ()):
+                values[port] = values[port] & enable
         kinds = {"input": "i", "output": "o"}
         return Instance(
             name, *((kinds[kind], port, values[port]) for port, kind in unit.ports.items())
         )
 
-    def add(self, component: wiring.Component, name: str) -> Unit:
-        """Elaborate ``component`` as the module ``name``."""
+    def add(self, component: wiring.Component, name: str, held: bool = False) -> Unit:
+        """Elaborate ``component`` as the module ``name``, which may be held."""
         component._MustUse__used = True
         ports = flatten(component)
         self._check_names(name, ports)
-        unit = Unit(component, fingerprint(component, ports))
+        unit = Unit(component, fingerprint(component, ports), held=held)
         if hasattr(component, "verilog"):
             unit.text = component.verilog(name)
             found = {CLOCK: "input"} | {port: kind.value for port, (_, kind) in ports.items()}
         else:
-            self._open.append(name)
-            fragment = Fragment.get(component, self)
-            text, signals = rtlil_backend.convert_fragment(fragment, ports, name, emit_src=False)
-            self._open.pop()
+            text, signals = self._convert(component, name, ports, held)
             unit.modules = rtlil.read(text)
             found = {port: wire.direction for port, wire in unit.modules[name].ports.items()}
             _name_states(unit.modules, signals)
-        unit.ports = {port: found[port] for port in (CLOCK, RESET, *ports) if port in found}
+        unit.ports = {port: found[port] for port in (CLOCK, RESET, ENABLE, *ports) if port in found}
         if set(unit.ports) != set(found):
             odd = ", ".join(sorted(set(found) - set(unit.ports)))
             raise ValueError(
@@ -84,6 +104,21 @@ class EmitPlatform:
             )
         self.units[name] = unit
         return unit
+
+    def _convert(self, component: wiring.Component, name: str, ports: Ports, held: bool):
+        """RTLIL of a component, and the names of its signals."""
+        enable = Signal(name=ENABLE) if held else None
+        design: Any = component
+        if enable is not None:
+            design = EnableInserter(enable)(component)
+            ports = {ENABLE: (enable, PortDirection.Input), **ports}
+        self._open.append(name)
+        self._enables.append(enable)
+        fragment = Fragment.get(design, self)
+        found = rtlil_backend.convert_fragment(fragment, ports, name, emit_src=False)
+        self._enables.pop()
+        self._open.pop()
+        return found
 
     def _check_names(self, name: str, ports: Ports) -> None:
         if not name or name != plain(name):
@@ -93,7 +128,7 @@ class EmitPlatform:
                 f"module {name} would contain itself: {' > '.join(self._open)} > {name}"
             )
         for port in ports:
-            if port != plain(port) or port in (CLOCK, RESET):
+            if port != plain(port) or port in (CLOCK, RESET, ENABLE):
                 raise ValueError(
                     f"{name}: port {port!r} is reserved or not a plain Verilog identifier"
                 )

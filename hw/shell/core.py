@@ -6,9 +6,7 @@ from amaranth import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hw.eie.array import EieArray
-from hw.emit import Placed
-from hw.nm.engine import NmArray
+from hw.shell.held import Held
 from hw.shell.intake import Intake, bus_layout
 from hw.shell.outlet import Outlet
 from hw.shell.register_file import RegisterFile, access_layout, outcome_layout
@@ -20,7 +18,6 @@ from spec.messages import number
 from spec.nm.config import NmConfig
 from spec.registers.table import EIE, NM
 
-ARRAYS = {EIE: (EieArray, "eie_array"), NM: (NmArray, "nm_array")}
 QUEUE_DEPTH = 2
 
 
@@ -91,7 +88,7 @@ class Core(wiring.Component):
             outlet.count.eq(registers.kept.RESULTS),
         ]
         for config in configs:
-            self._place(m, config, supervisor, router, outlet)
+            self._place(m, config, registers, supervisor, router, outlet)
         if any(config.engine == EIE for config in configs):
             m.d.comb += [
                 router.pass_number.eq(registers.kept.EIE_PASS),
@@ -100,19 +97,26 @@ class Core(wiring.Component):
         return m
 
     def _place(
-        self, m: Module, config: Config, supervisor: Supervisor, router: Router, outlet: Outlet
+        self,
+        m: Module,
+        config: Config,
+        registers: RegisterFile,
+        supervisor: Supervisor,
+        router: Router,
+        outlet: Outlet,
     ) -> None:
         """An array, its streams, and its start and end."""
-        make, module = ARRAYS[config.engine]
         own, streams = number(config.engine), getattr(router, config.engine)
-        array = Placed(make(config), module, supervisor.restart)
-        m.submodules[config.engine] = array
+        m.submodules[config.engine] = array = Held(config)
         connect(m, streams.write, array.write)
         connect(m, streams.read, array.read)
         connect(m, array.data, streams.data)
         m.d.comb += [
             array.start.eq(supervisor.start[own]),
+            array.restart.eq(supervisor.restart),
+            array.feed.eq(registers.kept.FEED),
             supervisor.busy[own].eq(array.busy),
+            supervisor.moves[own].eq(array.moves),
             supervisor.errors[own].eq(array.error),
             streams.busy.eq(array.busy),
         ]

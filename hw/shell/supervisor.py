@@ -25,8 +25,8 @@ class Supervisor(wiring.Component):
         What registers show.
     start, restart : Out
         Of each engine, by number; of everything but the registers.
-    busy, errors : In
-        Of each engine.
+    busy, moves, errors : In
+        Of each engine; a cycle in which it does not move does not count.
     own_error : In
         Of the shell, in the cycle in which it happens.
     taken, receiving, sending : In
@@ -44,6 +44,7 @@ class Supervisor(wiring.Component):
                 "start": Out(count),
                 "restart": Out(1),
                 "busy": In(count),
+                "moves": In(count),
                 "errors": In(ERROR_BITS).array(count),
                 "own_error": In(ERROR_BITS),
                 "taken": In(BITS),
@@ -68,7 +69,7 @@ class Supervisor(wiring.Component):
 
         # Count the cycles of a run.
         cycles = Signal(CYCLE_BITS)
-        m.d.sync += cycles.eq(Mux(self.start.any(), 0, cycles + self.busy.any()))
+        m.d.sync += cycles.eq(Mux(self.start.any(), 0, cycles + (self.busy & self.moves).any()))
 
         # Keep the shell's first error; an array keeps its own.
         error = Signal(ERROR_BITS)

@@ -8,7 +8,7 @@ from hw.verilog.netlist import Netlist
 from hw.verilog.rtlil import Cell, Module
 from hw.verilog.values import spec_width
 
-CLOCK, RESET = "clk", "rst"
+CLOCK, RESET, ENABLE = "clk", "rst", "clk_en"
 
 
 @dataclass

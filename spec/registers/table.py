@@ -251,6 +251,13 @@ def _common(engines: Mapping[str, Config]) -> Iterator[Register]:
     )
     yield from _wide("CYCLES", 0x020, 64, "that the last run has been going on, or took")
     yield Register("TAKEN", 0x028, Access.READ, "words of the load stream taken in the last run")
+    yield Register(
+        "FEED",
+        0x02C,
+        Access.READ_WRITE,
+        "items that the next run takes off the input stream while it goes on: the array stands "
+        "still, and does not count, in a cycle in which one of them has not come; 0 is none",
+    )
 
 
 def _own(config: Config) -> Iterator[Register]:

@@ -13,9 +13,10 @@ from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 
 from hw.emit import Placed, emission, emit
+from hw.memory import Ram
 from tests.hw.random_logic import RandomLogic
 from tests.hw.tools import difference, lint, write_files, yosys
-from tests.hw.toy import ToyAdder, ToyArray, ToyUnit
+from tests.hw.toy import ToyAdder, ToyArray, ToyHeld, ToyUnit
 from tests.tiers import ROOT
 
 FILES = ["toy_array.v", "toy_ram_32x16.v", "toy_unit.v", "toy_unit__adder.v", "toy_unit__queue.v"]
@@ -127,6 +128,16 @@ def test_two_different_components_under_one_name_are_refused():
 
     with pytest.raises(ValueError, match="two different components are placed as module inner"):
         text_of(body)
+
+
+@pytest.mark.unit
+def test_one_module_both_held_and_not_is_refused():
+    def both(m, self):
+        m.submodules.a = Placed(ToyUnit(), "toy_unit")
+        m.submodules.b = Placed(ToyUnit(), "toy_unit", enable=self.a[0])
+
+    with pytest.raises(ValueError, match="toy_unit is placed both where it may be held and where"):
+        emit(Small(both), "unit")
 
 
 @pytest.mark.unit
@@ -281,6 +292,12 @@ def test_verilator_has_nothing_to_say(tmp_path, units):
 
 
 @pytest.mark.verilator
+def test_verilator_has_nothing_to_say_about_what_is_held(tmp_path):
+    write_files(emit(ToyHeld(), "toy_held"), tmp_path)
+    assert lint(tmp_path, "toy_held") == ""
+
+
+@pytest.mark.verilator
 def test_verilator_has_nothing_to_say_about_random_logic(tmp_path):
     # Random comparisons are constant now and then.
     options = ("-Wno-CMPCONST", "-Wno-UNSIGNED")
@@ -298,7 +315,7 @@ def test_yosys_reads_it(tmp_path):
 
 
 @pytest.mark.synth
-@pytest.mark.parametrize("make", [ToyAdder, ToyUnit, lambda: ToyArray(2)])
+@pytest.mark.parametrize("make", [ToyAdder, ToyUnit, lambda: ToyArray(2), ToyHeld])
 def test_it_does_what_amaranth_says(tmp_path, make):
     assert not difference(make, tmp_path, steps=4)
 
@@ -328,7 +345,13 @@ def _lanes(m, self):
     m.d.comb += [read.en.eq(self.a[2]), read.addr.eq(self.a[0]), self.o.eq(read.data)]
 
 
+def _held(m, self):
+    m.submodules.words = words = Placed(Ram(2, 2), "held_ram", enable=self.a[0])
+    m.d.comb += [words.write_enable.eq(self.a[1]), words.read_enable.eq(1)]
+    m.d.comb += [words.write_data.eq(self.a[2:]), self.o.eq(words.read_data)]
+
+
 @pytest.mark.synth
-@pytest.mark.parametrize("body", [_fifo, _lanes])
+@pytest.mark.parametrize("body", [_fifo, _lanes, _held])
 def test_memories_inside_a_unit_do_what_amaranth_says(tmp_path, body):
     assert not difference(lambda: Small(body), tmp_path, steps=5)

@@ -19,7 +19,7 @@ class EiePort:
     shell : Shell
     """
 
-    paced = False
+    paced = True  # the array stands still while the link is slow
 
     def __init__(self, shell: Shell) -> None:
         config = shell.configs[EIE]
@@ -46,6 +46,7 @@ class EiePort:
         ahead = check_ahead(self.config, ahead)
         # An answer comes behind all writes that were sent before: now they are done.
         self.read(Memory.CONTROL, 0, 0)
+        self.shell.write("FEED", len(ahead))
         self.shell.pulse("START_EIE")
         if len(ahead):
             self.shell.send(EIE, Kind.WRITE, ahead)

@@ -20,7 +20,7 @@ class NmPort:
     shell : Shell
     """
 
-    paced = False
+    paced = True  # the array stands still while the link is slow
 
     def __init__(self, shell: Shell) -> None:
         config = shell.configs[NM]
@@ -47,6 +47,7 @@ class NmPort:
         shell, per_result = self.shell, words_for(self.config.lane_bits)
         # An answer comes behind all writes that were sent before: now they are done.
         self.read(Memory.COUNTERS, 0)
+        shell.write("FEED", len(loads))
         shell.pulse("START_NM")
         if len(loads):
             shell.send(NM, Kind.LOAD, loads)

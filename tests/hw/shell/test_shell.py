@@ -42,7 +42,7 @@ def eie_agrees(rng: np.random.Generator, shell: Shell, config: EieConfig) -> Non
 
 
 def nm_agrees(rng: np.random.Generator, shell: Shell, config: NmConfig) -> None:
-    """Two random networks; counters that hang on the pace of the streams may be larger."""
+    """Two random networks."""
     device = NmDevice(NmPort(shell), "shell")
     for _ in range(2):
         case = random_nm_case(rng, config, most=8)

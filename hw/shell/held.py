@@ -1,0 +1,100 @@
+"""An array that stands still while its run waits for the shell, so that its counters do not."""
+
+from amaranth import Module, Mux, ResetInserter, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from hw.eie.array import EieArray
+from hw.emit import Placed
+from hw.nm.engine import NmArray
+from hw.stream_queue import StreamQueue
+from spec.config import Config
+from spec.registers.table import BITS, EIE, NM
+
+ARRAYS = {EIE: (EieArray, "eie_array"), NM: (NmArray, "nm_array")}
+
+QUEUE_DEPTH = 2
+
+FED = {EIE: "write", NM: "i"}
+"""The stream whose items a run takes, by engine."""
+
+
+class Held(wiring.Component):
+    """An array on which a slow link leaves no trace: it counts as if nothing had ever waited.
+
+    In a run it stands still while an item that was announced has not come, and while what it gives
+    is not taken.
+
+    Parameters
+    ----------
+    config : EieConfig or NmConfig
+
+    Members
+    -------
+    (all of the array's)
+    feed : In
+        Items that a run which starts now takes in all: requests to write of an EIE array, words of
+        the load stream of an N:M array. The array does not wait for more than these.
+    restart : In
+        Resets the array, also while it stands still.
+    moves : Out
+        It does not stand still in this cycle.
+    """
+
+    def __init__(self, config: Config):
+        self.config = config
+        make, self._module = ARRAYS[config.engine]
+        self._array = make(config)
+        super().__init__(
+            dict(self._array.signature.members)
+            | {"feed": In(BITS), "restart": In(1), "moves": Out(1)}
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        engine = self.config.engine
+        m.submodules.array = array = Placed(self._array, self._module, self.restart, self.moves)
+
+        # Results wait behind it, so that it knows early whether there is room.
+        results = None
+        if engine == NM:
+            queue = StreamQueue(self.config.lane_bits, QUEUE_DEPTH)
+            m.submodules.results = ResetInserter(self.restart)(queue)
+            connect(m, queue.o, flipped(self.o))
+            results = queue.i
+
+        # Its streams stand still with it.
+        for name, member in array.signature.members.items():
+            if member.is_port:
+                continue
+            inner, outer = getattr(array, name), getattr(self, name)
+            if name == "o":
+                outer = results
+            given, taken = (inner, outer) if member.flow == Out else (outer, inner)
+            m.d.comb += [
+                taken.payload.eq(given.payload),
+                taken.valid.eq(given.valid & self.moves),
+                given.ready.eq(taken.ready & self.moves),
+            ]
+        m.d.comb += [
+            array.start.eq(self.start),
+            self.busy.eq(array.busy),
+            self.error.eq(array.error),
+        ]
+
+        # How much of what was announced has not come.
+        fed, left = getattr(self, FED[engine]), Signal(BITS)
+        with m.If(~self.busy | self.restart):
+            m.d.sync += left.eq(Mux(self.start, self.feed, 0))
+        with m.Elif(fed.valid & fed.ready & (left != 0)):
+            m.d.sync += left.eq(left - 1)
+
+        # It waits for nobody but the shell, and only in a run.
+        starves, chokes = Signal(), Signal()
+        m.d.comb += [
+            starves.eq((left != 0) & ~fed.valid),
+            chokes.eq(0 if results is None else ~results.ready),
+            self.moves.eq(~(self.busy & (starves | chokes))),
+        ]
+        return m
+
