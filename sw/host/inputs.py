@@ -9,6 +9,9 @@ from spec.files import read_array
 from spec.image import Program, engine_of
 from sw.host.quantities import is_real, quantize_input
 
+RANDOM_STEPS = 3
+"""Of a random sequence."""
+
 
 def read_batch(
     path: Path | str, program: Program, *, raw: bool = False, limit: int | None = None
@@ -42,6 +45,17 @@ def read_batch(
         return engine_of(program).check_batch(program, integers)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
+
+
+def random_batch(program: Program, images: int, seed: int) -> np.ndarray:
+    """A batch for ``program``, half of it zeros: int64, of a shape as :func:`read_batch` gives."""
+    if images < 1:
+        raise UserError(f"{images} random images leave nothing to run")
+    rng = np.random.default_rng(seed)
+    steps = (RANDOM_STEPS,) if program.per_step > 0 else ()
+    shape = (images, *steps, program.inputs)
+    most = (1 << (program.act_bits - 1)) - 1
+    return rng.integers(-most, most, shape, endpoint=True) * rng.integers(0, 2, shape)
 
 
 def flatten(array: np.ndarray, inputs: int, *, sequences: bool = False) -> np.ndarray:

@@ -1,0 +1,94 @@
+"""What a board is: its platform, its part, and the clock, baud rate and preset that it runs with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from boards.clocks import Pll
+
+
+@dataclass(frozen=True)
+class Part:
+    """What an FPGA has.
+
+    Attributes
+    ----------
+    name : str
+    luts : int
+        Lookup tables of four inputs, or of six where these are what there is.
+    block_rams : int
+    block_ram_bits : int
+        Of each.
+    multipliers : int
+    big_rams : int
+        Single-port memories of 256 Kbit.
+    """
+
+    name: str
+    luts: int
+    block_rams: int
+    block_ram_bits: int
+    multipliers: int
+    big_rams: int = 0
+
+
+ECP5_85 = Part("LFE5U-85F", 83_640, 208, 18_432, 156)
+ECP5_45 = Part("LFE5U-45F", 43_848, 108, 18_432, 72)
+ECP5_25 = Part("LFE5U-25F", 24_288, 56, 18_432, 28)
+"""Also what a 12F is, which is sold as half of it."""
+
+UP5K = Part("iCE40UP5K", 5_280, 30, 4_096, 8, big_rams=4)
+ARTIX_35 = Part("XC7A35T", 20_800, 50, 36_864, 90)
+ARTIX_100 = Part("XC7A100T", 63_400, 135, 36_864, 240)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """A size in which a board is sold.
+
+    Attributes
+    ----------
+    part : Part
+    platform : callable
+        Makes the ``amaranth-boards`` platform.
+    preset : str
+        Of the EIE engine, that it is built with if nothing else is said.
+    """
+
+    part: Part
+    platform: Callable[[], Any]
+    preset: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Board:
+    """A board.
+
+    Attributes
+    ----------
+    name, title : str
+        As commands and people call it.
+    variants : dict of Variant
+        By size; the first is the default.
+    pll : Pll
+    clock_hz : float
+        Of the design.
+    baud : int
+        Of the serial port.
+    flash : tuple of str
+        The command that loads a bitstream into the FPGA; ``{file}`` stands for it.
+    store : tuple of str
+        The same, into the flash memory that it starts from.
+    leds : dict
+        Which LED shows what of the shell, by number.
+    """
+
+    name: str
+    title: str
+    variants: dict[str, Variant]
+    pll: Pll
+    clock_hz: float
+    baud: int
+    flash: tuple[str, ...] = ()
+    store: tuple[str, ...] = ()
+    leds: dict[int, str] = field(default_factory=lambda: {0: "busy", 1: "error"})

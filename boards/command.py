@@ -1,0 +1,174 @@
+"""What ``python -m boards.<name>`` does: build a bitstream, load it, run an image on the board."""
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+
+from boards import virtual
+from boards.board import Board
+from boards.build import build, folder_of, read_manifest, table
+from boards.device import configs_of, open_device
+from hw.programs import find_program
+from sim.devices import open_for
+from spec import image
+from spec.config import Config
+from spec.errors import Failure, UserError, cli
+from spec.options import add_options, config_from
+from sw.host.compare import first_difference, run_on
+from sw.host.inputs import random_batch, read_batch
+from sw.host.progress import progress
+from sw.host.report import make_report
+from sw.host.report import table as report_table
+from sw.host.shell.record import RecordingLink
+from sw.host.shell.serial import open_serial
+
+IMAGES = 4
+"""That are drawn when no input is given."""
+
+
+def run(board: Board) -> None:
+    """The command of a board; exits."""
+    cli(lambda argv: main(board, argv))
+
+
+def main(board: Board, argv: Sequence[str] | None = None) -> int:
+    """Exit code 0; 1 if the board and the golden model differ; by ``cli`` 1 for a failure, 2 for
+    bad input."""
+    arguments = _parser(board).parse_args(argv)
+    if arguments.variant not in board.variants:
+        known = ", ".join(board.variants)
+        raise UserError(f"{board.title} has no variant {arguments.variant!r}; there are {known}")
+    task: Callable[[Board, argparse.Namespace], int] = arguments.task
+    return task(board, arguments)
+
+
+def _parser(board: Board) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"python -m boards.{board.name}",
+        description=f"Skipstone on {board.title}: bitstreams, and images that run on them.",
+    )
+    tasks = parser.add_subparsers(metavar="TASK", required=True)
+    common = argparse.ArgumentParser(add_help=False)
+    first = next(iter(board.variants))
+    known = ", ".join(board.variants)
+    common.add_argument("--variant", default=first, help=f"one of {known} (default: {first})")
+    common.add_argument("--out", metavar="FOLDER", type=Path, help="of the bitstream")
+
+    make = tasks.add_parser("build", parents=[common], help="build a bitstream")
+    make.set_defaults(task=_build)
+    make.add_argument("image", nargs="?", help="build for this image, not for a preset")
+    add_options(make)
+    make.add_argument("--clock", type=float, metavar="MHZ", default=board.clock_hz / 1e6)
+    make.add_argument("--baud", type=int, default=board.baud)
+    make.add_argument("--seed", type=int, default=1, help="of placing (default: 1)")
+    make.add_argument("--json", action="store_true", help="print the manifest")
+
+    load = tasks.add_parser("flash", parents=[common], help="load the bitstream into the board")
+    load.set_defaults(task=_flash)
+    load.add_argument("--store", action="store_true", help="into the memory that it starts from")
+
+    go = tasks.add_parser("run", parents=[common], help="run an image, and compare with the model")
+    go.set_defaults(task=_run)
+    go.add_argument("image", help="file written by python -m sw.compile")
+    go.add_argument("--port", help="serial port of the board")
+    go.add_argument("--virtual", action="store_true", help="simulate the board")
+    go.add_argument("--input", metavar="X.npy", help="images, one per row (default: random)")
+    go.add_argument("--limit", type=int, metavar="N", help="run the first N images only")
+    go.add_argument("--raw", action="store_true", help="the input is quantized already")
+    go.add_argument("--baud", type=int, default=board.baud, help="as it was built")
+    go.add_argument("--record", metavar="FILE", help="keep what is said to the board, and answered")
+    go.add_argument("--seed", type=int, default=1, help="of random images")
+    go.add_argument("--json", action="store_true", help="print one JSON object")
+    return parser
+
+
+def _build(board: Board, arguments: argparse.Namespace) -> int:
+    facts = build(
+        board,
+        arguments.variant,
+        _configs(board, arguments),
+        clock_hz=arguments.clock * 1e6,
+        baud=arguments.baud,
+        seed=arguments.seed,
+        folder=arguments.out,
+    )
+    folder = arguments.out or folder_of(board, arguments.variant)
+    if arguments.json:
+        print(json.dumps(facts, indent=2))
+    elif "bitstream" in facts:
+        print(f"{table(facts)}\n{folder / facts['bitstream']}: {facts['part']}")
+    else:
+        print(f"{folder}: the project, ready for the vendor's tools (sh build_top.sh)")
+    return 0
+
+
+def _configs(board: Board, arguments: argparse.Namespace) -> list[Config]:
+    """What is to be built: for an image, or a preset; by default the one for that size of board."""
+    if arguments.image:
+        return configs_of(image.read(arguments.image))
+    if arguments.preset == "default" and arguments.engine == "eie":
+        arguments.preset = board.variants[arguments.variant].preset
+    return [config_from(arguments)]
+
+
+def _flash(board: Board, arguments: argparse.Namespace) -> int:
+    folder = arguments.out or folder_of(board, arguments.variant)
+    facts = read_manifest(folder)
+    if "bitstream" not in facts:
+        raise UserError(f"{folder} holds a project, but no bitstream yet")
+    program, *rest = board.store if arguments.store else board.flash
+    path = find_program([program])
+    if path is None:
+        raise UserError(f"{program}, which loads bitstreams, is not installed")
+    command = [path, *(one.replace("{file}", str(folder / facts["bitstream"])) for one in rest)]
+    done = subprocess.run(command, check=False)
+    if done.returncode:
+        raise Failure(f"{program} ended with code {done.returncode}")
+    return 0
+
+
+def _run(board: Board, arguments: argparse.Namespace) -> int:
+    program = image.read(arguments.image)
+    batch = _batch(program, arguments)
+    if arguments.virtual == bool(arguments.port):
+        raise UserError("run: give the serial port of the board with --port, or --virtual")
+    with ExitStack() as opened:
+        if arguments.virtual:
+            configs = configs_of(program)
+            with progress("building the virtual board"):
+                port = opened.enter_context(virtual.start(board, arguments.variant, configs))
+            link = open_serial(port.path, port.baud)
+        else:
+            link = open_serial(arguments.port, arguments.baud)
+        opened.callback(link.close)
+        if arguments.record:
+            link = RecordingLink(link, arguments.record)
+            opened.callback(link.close)
+        name = f"{board.name}{', virtual' if arguments.virtual else ''}"
+        device = open_device(link, program, name)
+        with progress(f"running on {name}", len(batch)) as tick:
+            result = run_on(device, program, batch, tick)
+        report = make_report(device, program, result.outputs, result.counts)
+    told = run_on(open_for("golden", program), program, batch)
+    difference = first_difference(program, told, result)
+    report["compare"] = {"device": "golden", "equal": difference is None, "difference": difference}
+    print(json.dumps(report, indent=2) if arguments.json else report_table(report))
+    verdict = difference or "same outputs, same cycles, same counters"
+    print(f"\n{name} and golden: {verdict}", file=sys.stderr if arguments.json else sys.stdout)
+    return 1 if difference else 0
+
+
+def _batch(program: image.Program, arguments: argparse.Namespace) -> np.ndarray:
+    """The images to run: those of a file, or a few random ones."""
+    if arguments.input:
+        return read_batch(
+            arguments.input, program, raw=arguments.raw, limit=arguments.limit
+        )
+    count = IMAGES if arguments.limit is None else arguments.limit
+    return random_batch(program, count, arguments.seed)

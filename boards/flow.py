@@ -1,0 +1,88 @@
+"""From a design to a bitstream: the steps of a build plan, each with the tool for it."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hw.measure.tools import Tool, Yosys, find_yosys
+from hw.programs import find_program, version_of
+from spec.errors import Failure, UserError
+from spec.files import make_folder
+from sw.host.progress import progress
+
+NAME = "top"
+KEEP = "eie_pe"
+"""A module with many instances is synthesized once, by itself."""
+
+STEPS = {
+    "yosys": "synthesize",
+    "nextpnr-ecp5": "place and route",
+    "nextpnr-ice40": "place and route",
+    "ecppack": "pack",
+    "icepack": "pack",
+    "vivado": "synthesize, place and route",
+}
+"""What each program of a plan does."""
+
+WEBASSEMBLY = ("nextpnr-ecp5", "nextpnr-ice40", "ecppack", "icepack")
+"""Those that also come from PyPI, under a name behind ``yowasp-``; native ones go first."""
+
+
+def find_tools(
+    commands: Sequence[Sequence[str]], optional: Sequence[str] = ()
+) -> list[Tool] | None:
+    """The program of each command; ``None`` if one of ``optional`` is not there.
+
+    Raises
+    ------
+    UserError
+        Another one is not installed; with how to get it.
+    """
+    found = []
+    for name, *_ in commands:
+        if name == "yosys":
+            found.append(find_yosys())
+            continue
+        path = find_program([name, f"yowasp-{name}"] if name in WEBASSEMBLY else [name])
+        if path is None and name in optional:
+            return None
+        if path is None:
+            advice = "pip install 'skipstone[boards]'" if name in WEBASSEMBLY else "put it into PATH"
+            raise UserError(f"{name} is not installed ({STEPS.get(name, 'load')}): {advice}")
+        found.append(Tool(name, version_of(path), (path,)))
+    return found
+
+
+def prepare(platform: Any, top: Any, folder: Path, *, clock_hz: float, seed: int) -> list[list[str]]:
+    """Write a design and its scripts into a folder; the commands that make a bitstream of it."""
+    plan = platform.prepare(
+        top,
+        NAME,
+        script_after_read=f"setattr -mod -set keep_hierarchy 1 {KEEP}",
+        script_after_synth="tee -q -o cells.json stat -json",
+        nextpnr_opts=f"--report timing.json --seed {seed} --freq {clock_hz / 1e6:g} "
+        "--timing-allow-fail",
+        emit_src=False,
+    )
+    make_folder(folder)
+    plan.extract(str(folder))
+    return json.loads(plan.files[f"build_{NAME}.json"])["commands"]
+
+
+def carry_out(command: Sequence[str], tool: Tool, folder: Path) -> None:
+    """Run a command in its folder."""
+    name, *arguments = command
+    with progress(f"{STEPS.get(name, name)} ({tool.name} {tool.version})"):
+        if isinstance(tool, Yosys):
+            tool.passes([f"script {arguments[-1]}"], folder)
+        else:
+            tool.run(arguments, folder)
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """What a tool has written."""
+    try:
+        return json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise Failure(f"{file}: {error}") from None

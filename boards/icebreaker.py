@@ -1,0 +1,21 @@
+"""iCEBreaker: an iCE40 UP5K, with a serial port beside its programmer."""
+
+from amaranth_boards.icebreaker import ICEBreakerPlatform
+
+from boards.board import UP5K, Board, Variant
+from boards.clocks import ICE40
+from boards.command import run
+
+BOARD = Board(
+    name="icebreaker",
+    title="iCEBreaker",
+    variants={"up5k": Variant(part=UP5K, platform=ICEBreakerPlatform, preset="up5k")},
+    pll=ICE40,
+    clock_hz=24e6,
+    baud=3_000_000,
+    flash=("iceprog", "-S", "{file}"),
+    store=("iceprog", "{file}"),
+)
+
+if __name__ == "__main__":
+    run(BOARD)

@@ -1,0 +1,41 @@
+"""OrangeCrab: an ECP5 on a feather; the serial port is an adapter at its pins 0 (in) and 1 (out)."""
+
+from amaranth.build import Attrs
+from amaranth_boards.orangecrab_r0_2 import OrangeCrabR0_2_25FPlatform, OrangeCrabR0_2_85FPlatform
+from amaranth_boards.resources import LEDResources, UARTResource
+
+from boards.board import ECP5_25, ECP5_85, Board, Variant
+from boards.clocks import ECP5
+from boards.command import run
+
+_MORE = [
+    UARTResource(0, rx="0", tx="1", conn=("io", 0), attrs=Attrs(IO_TYPE="LVCMOS33")),
+    # Two colours of its light.
+    *LEDResources(pins="K4 M3", invert=True, attrs=Attrs(IO_TYPE="LVCMOS33")),
+]
+
+
+class _Small(OrangeCrabR0_2_25FPlatform):
+    resources = [*OrangeCrabR0_2_25FPlatform.resources, *_MORE]
+
+
+class _Large(OrangeCrabR0_2_85FPlatform):
+    resources = [*OrangeCrabR0_2_85FPlatform.resources, *_MORE]
+
+
+BOARD = Board(
+    name="orangecrab",
+    title="OrangeCrab r0.2",
+    variants={
+        "25F": Variant(part=ECP5_25, platform=_Small, preset="fpga8"),
+        "85F": Variant(part=ECP5_85, platform=_Large, preset="fpga32"),
+    },
+    pll=ECP5,
+    clock_hz=60e6,
+    baud=3_000_000,
+    flash=("openFPGALoader", "--board", "orangeCrab", "{file}"),
+    store=("dfu-util", "-a", "0", "-D", "{file}"),
+)
+
+if __name__ == "__main__":
+    run(BOARD)

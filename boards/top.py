@@ -1,0 +1,70 @@
+"""The design of a board: its pins and its PLL around the shell with a UART."""
+
+from collections.abc import Sequence
+
+from amaranth import ClockDomain, ClockSignal, Elaboratable, Instance, Module, ResetSignal, Signal
+from amaranth.lib import io
+from amaranth.lib.cdc import ResetSynchronizer
+
+from boards.board import Board
+from hw.emit import emission
+from hw.shell.uart_shell import UartShell
+from spec.config import Config
+
+SHELL = "skipstone_uart"
+
+
+class Top(Elaboratable):
+    """The shell's Verilog, emitted as it is for everyone, at the pins of a board.
+
+    Parameters
+    ----------
+    board : Board
+    configs : sequence of EieConfig and NmConfig
+    clock_hz : float
+    baud : int
+    """
+
+    def __init__(self, board: Board, configs: Sequence[Config], clock_hz: float, baud: int):
+        self.board = board
+        self.clock_hz = clock_hz
+        shell = UartShell(configs, clock_hz, baud)
+        self.shell = emission(shell, SHELL)
+
+    def elaborate(self, platform):
+        m = Module()
+        self._make_clock(m, platform)
+
+        # The shell.
+        for name, text in self.shell.files.items():
+            platform.add_file(name, text)
+        uart, told = platform.request("uart"), {"busy": Signal(), "error": Signal()}
+        m.submodules.shell = Instance(
+            SHELL,
+            i_clk=ClockSignal(),
+            i_rst=ResetSignal(),
+            i_rx=uart.rx.i,
+            o_tx=uart.tx.o,
+            **{f"o_{name}": signal for name, signal in told.items()},
+        )
+
+        # What it does, for the eye.
+        for number, name in self.board.leds.items():
+            m.d.comb += platform.request("led", number).o.eq(told[name])
+        return m
+
+    def _make_clock(self, m: Module, platform) -> None:
+        """The clock of the design; it is reset until that is steady."""
+        board = self.board
+        m.domains.sync = ClockDomain()
+        reference = platform.default_clk_constraint.frequency
+        settings = board.pll.settings(reference, self.clock_hz)
+        pad, locked = platform.request(platform.default_clk, dir="-"), Signal()
+        source = pad.io
+        if not board.pll.takes_pad:
+            m.submodules.oscillator = buffer = io.Buffer("i", pad)
+            source = buffer.i
+        made = board.pll.instances(settings, reference, source, ClockSignal(), locked)
+        for number, instance in enumerate(made):
+            m.submodules[f"pll{number}"] = instance
+        m.submodules.reset = ResetSynchronizer(~locked)
