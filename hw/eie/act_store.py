@@ -41,8 +41,11 @@ class ActStore(wiring.Component):
         m = Module()
         m.submodules.acts = acts = Ram(config.act_bits, 2 << config.act_row_bits)
         m.d.comb += [
+            # Which of the two asks is late in a scan; who wins when both do does not matter.
             acts.read_enable.eq(self.scan.enable | self.host_read.enable),
-            acts.read_address.eq(Mux(self.scan.enable, self.scan.address, self.host_read.address)),
+            acts.read_address.eq(
+                Mux(self.host_read.enable, self.host_read.address, self.scan.address)
+            ),
             self.scan.data.eq(acts.read_data),
             self.host_read.data.eq(acts.read_data),
             acts.write_enable.eq(self.drain.enable | self.host_write.enable),

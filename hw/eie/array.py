@@ -108,12 +108,14 @@ class EieArray(wiring.Component):
         """Find the non-zero activations of a sector, and the first one of its cluster."""
         m.d.comb += [
             tree.pending.eq(scan.pending),
+            tree.beyond.eq(scan.beyond),
             division.candidates[sector].eq(tree.o),
             division.offered[sector].eq(scan.o.valid),
             scan.launch.eq(control.begin),
             scan.settings.eq(control.settings),
             scan.half.eq(control.half),
             scan.first_pe.eq(division.first_pe[sector]),
+            scan.base.eq(sector * self.config.sector_pes - division.first_pe[sector]),
             scan.candidate.eq(division.picked[sector]),
             scan.mine.eq(division.mine[sector]),
             scan.own_pe.eq(tree.o.pe),

@@ -107,6 +107,7 @@ class Division(wiring.Component):
         m.d.comb += [
             joined.found.eq(left.found | right.found),
             joined.more.eq((left.found & right.found) | left.more | right.more),
+            joined.beyond.eq(Mux(left.found, left.beyond, right.beyond)),
             joined.pe.eq(Mux(left.found, left.pe, right.pe + offset)),
             joined.values.eq(Mux(left.found, left.values, right.values)),
         ]

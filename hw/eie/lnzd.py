@@ -16,10 +16,16 @@ def candidate_layout(config: EieConfig) -> data.StructLayout:
     """What travels up the tree: the first non-zero of a group of PEs.
 
     ``found`` says that there is one and ``more`` that there is another behind it; ``pe`` is its
-    index in the group.
+    index in the group, and ``beyond`` that it stands behind the last column.
     """
     return data.StructLayout(
-        {"found": 1, "more": 1, "pe": config.pe_bits, "values": values_layout(config)}
+        {
+            "found": 1,
+            "more": 1,
+            "beyond": 1,
+            "pe": config.pe_bits,
+            "values": values_layout(config),
+        }
     )
 
 
@@ -52,6 +58,7 @@ class LnzdNode(wiring.Component):
         m.d.comb += [
             first.eq(found & -found),
             self.o.found.eq(found.any()),
+            self.o.beyond.eq(_choose(first, [candidate.beyond for candidate in self.i])),
             self.o.pe.eq(_choose(first, [candidate.pe for candidate in self.i])),
             self.o.values.as_value().eq(
                 _choose(first, [candidate.values.as_value() for candidate in self.i])
@@ -86,6 +93,8 @@ class Lnzd(wiring.Component):
     acts : array of activations of all lanes, one of each PE
     pending : In
         Which of them still count.
+    beyond : In
+        Which of them stand behind the last column.
     o : the first one that is non-zero in any lane and counts
     """
 
@@ -97,6 +106,7 @@ class Lnzd(wiring.Component):
             {
                 "acts": In(values_layout(config)).array(config.sector_pes),
                 "pending": In(config.sector_pes),
+                "beyond": In(config.sector_pes),
                 "o": Out(candidate_layout(config)),
             }
         )
@@ -112,6 +122,7 @@ class Lnzd(wiring.Component):
             leaf = Signal(layout, name=f"leaf{pe}")
             m.d.comb += [
                 leaf.found.eq(self.pending[pe] & self.acts[pe].as_value().any()),
+                leaf.beyond.eq(self.beyond[pe]),
                 leaf.pe.eq(pe),
                 leaf.values.eq(self.acts[pe]),
             ]

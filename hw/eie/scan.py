@@ -1,7 +1,7 @@
 """Scan: walks through a cluster's rows of source activations and broadcasts every non-zero one to
 its own sector."""
 
-from amaranth import Module, Signal, signed
+from amaranth import Cat, Module, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -31,6 +31,8 @@ class Scan(wiring.Component):
         Source half of the activation store.
     first_pe : In
         First PE of the cluster.
+    base : In
+        Where in the cluster this sector begins.
     active : Out
         Columns are (or may be) still to come.
     error : Out
@@ -40,6 +42,8 @@ class Scan(wiring.Component):
         Read of a row in all activation stores.
     pending : Out
         Which PEs of the sector have not been broadcast.
+    beyond : Out
+        Which of them stand behind the last column in this row.
     candidate : In
         First non-zero of the cluster among these, from non-zero detection.
     mine, own_pe : In
@@ -55,11 +59,13 @@ class Scan(wiring.Component):
                 "settings": In(settings_layout(config)),
                 "half": In(1),
                 "first_pe": In(config.pe_bits),
+                "base": In(config.pe_bits),
                 "active": Out(1),
                 "error": Out(1),
                 "row_enable": Out(1),
                 "row_address": Out(config.act_row_bits + 1),
                 "pending": Out(config.sector_pes),
+                "beyond": Out(config.sector_pes),
                 "candidate": In(candidate_layout(config)),
                 "mine": In(1),
                 "own_pe": In(config.pe_bits),
@@ -73,10 +79,7 @@ class Scan(wiring.Component):
         settings, candidate = self.settings, self.candidate
         row = Signal(config.act_row_bits)
         rows_left = Signal(bits_for(config.act_rows))
-        columns_left = Signal(signed(bits_for(config.acts) + 1))
-        # Wide enough for every base and column, so that none wraps into the memory again.
-        row_pointer = Signal(range((1 << config.pointer_address_bits) + 2 * config.acts))
-        outside = Signal()
+        row_pointer = Signal(config.pointer_address_bits)
         done = Signal(config.sector_pes)
         cluster_pes = self._cluster_pes(m)
         offer = Signal()
@@ -87,9 +90,7 @@ class Scan(wiring.Component):
         m.d.comb += [
             self.pending.eq(~done),
             offer.eq(self.active & candidate.found),
-            # A column ends where the next one begins, so the memory has to hold that pointer, too.
-            outside.eq(row_pointer + candidate.pe >= config.columns - 1),
-            self.error.eq(offer & ((candidate.pe >= columns_left) | outside)),
+            self.error.eq(offer & candidate.beyond),
             self.o.valid.eq(offer & ~self.error),
             self.o.payload.pointer.eq(row_pointer + candidate.pe),
             self.o.payload.values.eq(candidate.values),
@@ -106,7 +107,6 @@ class Scan(wiring.Component):
                 self.active.eq(1),
                 row.eq(settings.input_base + 1),
                 rows_left.eq(settings.input_rows - 1),
-                columns_left.eq(settings.columns - self.first_pe),
                 row_pointer.eq(settings.pointer_base),
                 done.eq(0),
             ]
@@ -116,12 +116,12 @@ class Scan(wiring.Component):
             m.d.sync += [
                 row.eq(row + 1),
                 rows_left.eq(rows_left - 1),
-                columns_left.eq(columns_left - config.pes),
                 row_pointer.eq(row_pointer + cluster_pes),
                 done.eq(0),
             ]
 
         self._read_row(m, row, leave)
+        self._look_ahead(m, leave, cluster_pes)
         return m
 
     def _read_row(self, m: Module, row: Signal, leave: Signal) -> None:
@@ -132,6 +132,31 @@ class Scan(wiring.Component):
         with m.Else():
             m.d.comb += self.row_address.eq(row)
         m.d.comb += self.row_address[-1].eq(self.half)
+
+    def _look_ahead(self, m: Module, leave: Signal, cluster_pes: Signal) -> None:
+        """Know of every PE, before a row is looked at, whether it stands behind the last column: of
+        the layer, or of the pointer memory, which holds the end of a column, too."""
+        config, settings = self.config, self.settings
+        # Columns from this sector's first one on, of the row to come; wide enough for every row of
+        # every base, so that none wraps into the memory again.
+        most = (1 << config.pointer_address_bits) + 2 * config.acts
+        of_layer, of_memory = Signal(signed(bits_for(most) + 1)), Signal(signed(bits_for(most) + 1))
+        coming = [Signal.like(of_layer, name="layer"), Signal.like(of_memory, name="memory")]
+        with m.If(self.launch):
+            m.d.comb += [
+                coming[0].eq(settings.columns - self.first_pe - self.base),
+                coming[1].eq(config.columns - 1 - settings.pointer_base - self.base),
+            ]
+        with m.Else():
+            m.d.comb += [coming[0].eq(of_layer), coming[1].eq(of_memory)]
+        with m.If(self.launch | leave):
+            m.d.sync += [
+                of_layer.eq(coming[0] - config.pes),
+                of_memory.eq(coming[1] - cluster_pes),
+            ]
+            for pe in range(config.sector_pes):
+                behind = (count <= pe for count in coming)
+                m.d.sync += self.beyond[pe].eq(Cat(behind).any())
 
     def _cluster_pes(self, m: Module) -> Signal:
         """PEs of a cluster in the running pass."""

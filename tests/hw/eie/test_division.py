@@ -63,9 +63,16 @@ def check_candidates(config: EieConfig, patterns: list, rng: np.random.Generator
     steps: list[dict] = []
     for pattern, split in product(patterns, range(config.splits + 1)):
         pes = rng.integers(0, config.sector_pes, config.clusters).tolist()
+        beyond = rng.integers(0, 2, config.clusters).tolist()
         candidates = [
-            {"found": int(n > 0), "more": int(n > 1), "pe": pe, "values": [7 * sector - 30]}
-            for sector, (n, pe) in enumerate(zip(pattern, pes, strict=True))
+            {
+                "found": int(n > 0),
+                "more": int(n > 1),
+                "beyond": late,
+                "pe": pe,
+                "values": [7 * sector - 30],
+            }
+            for sector, (n, pe, late) in enumerate(zip(pattern, pes, beyond, strict=True))
         ]
         given = {f"candidates.{sector}": one for sector, one in enumerate(candidates)}
         steps.append({"settings.split": split} | given)

@@ -37,18 +37,21 @@ def check_rows(config: EieConfig, acts: np.ndarray, pending: np.ndarray) -> None
     """Rows of activations (n, sector_pes, lanes) and pending masks (n, sector_pes) against the
     definition."""
     weights = 1 << np.arange(config.sector_pes).astype(object)
+    beyond = np.cumsum(pending ^ (acts != 0).any(axis=-1), axis=1) % 2 == 1  # any will do
     inputs = [
         {f"acts.{pe}": values for pe, values in enumerate(row)}
-        | {"pending": int((mask * weights).sum())}
-        for row, mask in zip(acts.tolist(), pending, strict=True)
+        | {"pending": int((mask * weights).sum()), "beyond": int((late * weights).sum())}
+        for row, mask, late in zip(acts.tolist(), pending, beyond, strict=True)
     ]
-    for row, mask, candidate in zip(acts, pending, settle(Lnzd(config), inputs), strict=True):
+    candidates = settle(Lnzd(config), inputs)
+    for row, mask, late, candidate in zip(acts, pending, beyond, candidates, strict=True):
         places = np.flatnonzero((row != 0).any(axis=-1) & mask)
         if len(places) == 0:
             assert candidate | NOTHING == candidate, (row, mask)
             continue
         first, more = int(places[0]), int(len(places) > 1)
         expected = {"found": 1, "more": more, "pe": first, "values": row[first].tolist()}
+        expected["beyond"] = int(late[first])
         assert candidate == expected, (row, mask)
 
 
