@@ -1,4 +1,4 @@
-"""What a board is: its platform, its part, and the clock, baud rate and preset that it runs with."""
+"""What a board is: its platforms and parts, and the clock, baud rate and preset it runs with."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -9,7 +9,7 @@ from typing import Any
 from boards import room
 from boards.board import Board
 from boards.flow import NAME, Tool, carry_out, find_tools, prepare, read_json
-from boards.top import SHELL, Top
+from boards.top import SHELL, Top, shell_of
 from hw.manifest import FILE, tool_versions
 from spec.config import Config
 from spec.errors import Failure, UserError
@@ -46,10 +46,12 @@ def build(
     """
     folder = folder or folder_of(board, variant)
     size = board.variants[variant]
-    top = Top(board, configs, clock_hz, baud)
-    room.check_before(size.part, top.shell.files, SHELL, configs)
+    shell = shell_of(configs, clock_hz, baud)
+    room.check_before(size.part, shell, SHELL, configs)
     (folder / FILE).unlink(missing_ok=True)
-    commands = prepare(size.platform(), top, folder, clock_hz=clock_hz, seed=seed)
+    commands = prepare(
+        size.platform(), Top(board, shell, clock_hz), folder, clock_hz=clock_hz, seed=seed
+    )
     facts = {
         "generator": "skipstone boards",
         "board": board.name,
@@ -88,8 +90,10 @@ def _synthesize(
                     f"the design is too slow: {facts['fmax_mhz']:.1f} MHz, its clock is "
                     f"{clock_hz / 1e6:g} MHz; try another --seed, or a slower --clock"
                 )
-    bitstream = next((folder / f"{NAME}{end}" for end in (".bit", ".bin")
-                      if (folder / f"{NAME}{end}").exists()), None)
+    bitstream = next(
+        (folder / f"{NAME}{end}" for end in (".bit", ".bin") if (folder / f"{NAME}{end}").exists()),
+        None,
+    )
     if bitstream is None:
         raise Failure(f"no bitstream was written into {folder}")
     digest = hashlib.sha256(bitstream.read_bytes()).hexdigest()
@@ -128,5 +132,6 @@ def table(facts: Mapping[str, Any]) -> str:
     for kind, (used, there) in facts.get("used", {}).items():
         lines.append(f"{kind:<20} {used:>8} {there:>8} {used / there:>7.0%}")
     if "fmax_mhz" in facts:
-        lines.append(f"clock: {facts['clock_mhz']:g} MHz; the design could do {facts['fmax_mhz']:g}")
+        clock, most = facts["clock_mhz"], facts["fmax_mhz"]
+        lines.append(f"clock: {clock:g} MHz; the design could do {most:g} MHz")
     return "\n".join(lines)

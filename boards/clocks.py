@@ -150,9 +150,7 @@ _FILTERS = ((17e6, 1), (26e6, 2), (44e6, 3), (66e6, 4), (101e6, 5), (133e6, 6))
 """Highest frequency at the phase detector, and the setting of its filter."""
 
 
-def _ice40(
-    one: Settings, hz: float, pad: Any, clock: Value, locked: Signal
-) -> list[Instance]:
+def _ice40(one: Settings, hz: float, pad: Any, clock: Value, locked: Signal) -> list[Instance]:
     phase = hz / one.before
     pll = Instance(
         "SB_PLL40_PAD",

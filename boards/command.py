@@ -3,33 +3,18 @@
 import argparse
 import json
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 
-import numpy as np
-
-from boards import virtual
 from boards.board import Board
 from boards.build import build, folder_of, read_manifest, table
-from boards.device import configs_of, open_device
+from boards.device import configs_of
+from boards.run import run_image
 from hw.programs import find_program
-from sim.devices import open_for
 from spec import image
 from spec.config import Config
 from spec.errors import Failure, UserError, cli
 from spec.options import add_options, config_from
-from sw.host.compare import first_difference, run_on
-from sw.host.inputs import random_batch, read_batch
-from sw.host.progress import progress
-from sw.host.report import make_report
-from sw.host.report import table as report_table
-from sw.host.shell.record import RecordingLink
-from sw.host.shell.serial import open_serial
-
-IMAGES = 4
-"""That are drawn when no input is given."""
 
 
 def run(board: Board) -> None:
@@ -74,10 +59,11 @@ def _parser(board: Board) -> argparse.ArgumentParser:
     load.add_argument("--store", action="store_true", help="into the memory that it starts from")
 
     go = tasks.add_parser("run", parents=[common], help="run an image, and compare with the model")
-    go.set_defaults(task=_run)
+    go.set_defaults(task=run_image)
     go.add_argument("image", help="file written by python -m sw.compile")
     go.add_argument("--port", help="serial port of the board")
     go.add_argument("--virtual", action="store_true", help="simulate the board")
+    go.add_argument("--replay", metavar="FILE", help="play a recorded session instead")
     go.add_argument("--input", metavar="X.npy", help="images, one per row (default: random)")
     go.add_argument("--limit", type=int, metavar="N", help="run the first N images only")
     go.add_argument("--raw", action="store_true", help="the input is quantized already")
@@ -131,44 +117,3 @@ def _flash(board: Board, arguments: argparse.Namespace) -> int:
     if done.returncode:
         raise Failure(f"{program} ended with code {done.returncode}")
     return 0
-
-
-def _run(board: Board, arguments: argparse.Namespace) -> int:
-    program = image.read(arguments.image)
-    batch = _batch(program, arguments)
-    if arguments.virtual == bool(arguments.port):
-        raise UserError("run: give the serial port of the board with --port, or --virtual")
-    with ExitStack() as opened:
-        if arguments.virtual:
-            configs = configs_of(program)
-            with progress("building the virtual board"):
-                port = opened.enter_context(virtual.start(board, arguments.variant, configs))
-            link = open_serial(port.path, port.baud)
-        else:
-            link = open_serial(arguments.port, arguments.baud)
-        opened.callback(link.close)
-        if arguments.record:
-            link = RecordingLink(link, arguments.record)
-            opened.callback(link.close)
-        name = f"{board.name}{', virtual' if arguments.virtual else ''}"
-        device = open_device(link, program, name)
-        with progress(f"running on {name}", len(batch)) as tick:
-            result = run_on(device, program, batch, tick)
-        report = make_report(device, program, result.outputs, result.counts)
-    told = run_on(open_for("golden", program), program, batch)
-    difference = first_difference(program, told, result)
-    report["compare"] = {"device": "golden", "equal": difference is None, "difference": difference}
-    print(json.dumps(report, indent=2) if arguments.json else report_table(report))
-    verdict = difference or "same outputs, same cycles, same counters"
-    print(f"\n{name} and golden: {verdict}", file=sys.stderr if arguments.json else sys.stdout)
-    return 1 if difference else 0
-
-
-def _batch(program: image.Program, arguments: argparse.Namespace) -> np.ndarray:
-    """The images to run: those of a file, or a few random ones."""
-    if arguments.input:
-        return read_batch(
-            arguments.input, program, raw=arguments.raw, limit=arguments.limit
-        )
-    count = IMAGES if arguments.limit is None else arguments.limit
-    return random_batch(program, count, arguments.seed)

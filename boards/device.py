@@ -35,7 +35,9 @@ def open_device(link: Link, program: Program, name: str) -> Device:
     shell = Shell(link, configs)
     shell.reset()
     devices = [
-        EieBusDevice(EiePort(shell), name) if one.engine == EIE else NmBusDevice(NmPort(shell), name)
+        EieBusDevice(EiePort(shell), name)
+        if one.engine == EIE
+        else NmBusDevice(NmPort(shell), name)
         for one in configs
     ]
     return MixedDevice(devices, name) if isinstance(program, Mixed) else devices[0]

@@ -48,13 +48,17 @@ def find_tools(
         if path is None and name in optional:
             return None
         if path is None:
-            advice = "pip install 'skipstone[boards]'" if name in WEBASSEMBLY else "put it into PATH"
+            advice = (
+                "pip install 'skipstone[boards]'" if name in WEBASSEMBLY else "put it into PATH"
+            )
             raise UserError(f"{name} is not installed ({STEPS.get(name, 'load')}): {advice}")
         found.append(Tool(name, version_of(path), (path,)))
     return found
 
 
-def prepare(platform: Any, top: Any, folder: Path, *, clock_hz: float, seed: int) -> list[list[str]]:
+def prepare(
+    platform: Any, top: Any, folder: Path, *, clock_hz: float, seed: int
+) -> list[list[str]]:
     """Write a design and its scripts into a folder; the commands that make a bitstream of it."""
     plan = platform.prepare(
         top,

@@ -1,4 +1,7 @@
-"""OrangeCrab: an ECP5 on a feather; the serial port is an adapter at its pins 0 (in) and 1 (out)."""
+"""OrangeCrab: an ECP5 on a feather; its serial port is an adapter at pins 0 (in) and 1 (out)."""
+
+from collections.abc import Callable
+from typing import Any
 
 from amaranth.build import Attrs
 from amaranth_boards.orangecrab_r0_2 import OrangeCrabR0_2_25FPlatform, OrangeCrabR0_2_85FPlatform
@@ -15,20 +18,26 @@ _MORE = [
 ]
 
 
-class _Small(OrangeCrabR0_2_25FPlatform):
-    resources = [*OrangeCrabR0_2_25FPlatform.resources, *_MORE]
+def _with_more(make: Callable[[], Any]) -> Callable[[], Any]:
+    """The platform with these, too."""
+
+    def made() -> Any:
+        platform = make()
+        platform.add_resources(_MORE)
+        return platform
+
+    return made
 
 
-class _Large(OrangeCrabR0_2_85FPlatform):
-    resources = [*OrangeCrabR0_2_85FPlatform.resources, *_MORE]
-
+_SMALL = _with_more(OrangeCrabR0_2_25FPlatform)
+_LARGE = _with_more(OrangeCrabR0_2_85FPlatform)
 
 BOARD = Board(
     name="orangecrab",
     title="OrangeCrab r0.2",
     variants={
-        "25F": Variant(part=ECP5_25, platform=_Small, preset="fpga8"),
-        "85F": Variant(part=ECP5_85, platform=_Large, preset="fpga32"),
+        "25F": Variant(part=ECP5_25, platform=_SMALL, preset="fpga8"),
+        "85F": Variant(part=ECP5_85, platform=_LARGE, preset="fpga32"),
     },
     pll=ECP5,
     clock_hz=60e6,

@@ -1,4 +1,4 @@
-"""Whether a design has room on a part: memories and multipliers before synthesis, cells after it."""
+"""Whether a design has room on a part: what can be told before synthesis, and cells after it."""
 
 import re
 from collections import Counter
@@ -13,7 +13,11 @@ from spec.nm.config import NmConfig
 _MEMORY = re.compile(r"^\s*reg (?:\[(\d+):0\] )?\w+ \[0:(\d+)\];", re.MULTILINE)
 _INSTANCE = re.compile(r"^  (\w+) \w+ \($", re.MULTILINE)
 
-BLOCK_WIDTHS = {18_432: (36, 18, 9, 4, 2, 1), 36_864: (72, 36, 18, 9, 4, 2, 1), 4_096: (16, 8, 4, 2)}
+BLOCK_WIDTHS = {
+    18_432: (36, 18, 9, 4, 2, 1),
+    36_864: (72, 36, 18, 9, 4, 2, 1),
+    4_096: (16, 8, 4, 2, 1),
+}
 """Widths that a block RAM of so many bits can have."""
 
 _BLOCK_COST, _TABLE_COST, _BIT_COST = 64, 4, 1
@@ -48,7 +52,9 @@ def memories(files: Mapping[str, str], top: str) -> Counter[tuple[int, int]]:
     def inside(module: str) -> Counter[tuple[int, int]]:
         text = files[f"{module}.v"]
         if module not in known:
-            own = Counter((int(high or 0) + 1, int(last) + 1) for high, last in _MEMORY.findall(text))
+            own = Counter(
+                (int(high or 0) + 1, int(last) + 1) for high, last in _MEMORY.findall(text)
+            )
             for child in _INSTANCE.findall(text):
                 own += inside(child)
             known[module] = own

@@ -1,17 +1,22 @@
 """The design of a board: its pins and its PLL around the shell with a UART."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from amaranth import ClockDomain, ClockSignal, Elaboratable, Instance, Module, ResetSignal, Signal
 from amaranth.lib import io
 from amaranth.lib.cdc import ResetSynchronizer
 
 from boards.board import Board
-from hw.emit import emission
+from hw.emit import emit
 from hw.shell.uart_shell import UartShell
 from spec.config import Config
 
 SHELL = "skipstone_uart"
+
+
+def shell_of(configs: Sequence[Config], clock_hz: float, baud: int) -> dict[str, str]:
+    """Verilog of a shell with these arrays, the module :data:`SHELL`; text of each file."""
+    return emit(UartShell(configs, clock_hz, baud), SHELL)
 
 
 class Top(Elaboratable):
@@ -20,37 +25,42 @@ class Top(Elaboratable):
     Parameters
     ----------
     board : Board
-    configs : sequence of EieConfig and NmConfig
+    shell : dict of str
+        Verilog of the shell, as :func:`shell_of` gives it.
     clock_hz : float
-    baud : int
+        For which it was made.
     """
 
-    def __init__(self, board: Board, configs: Sequence[Config], clock_hz: float, baud: int):
+    def __init__(self, board: Board, shell: Mapping[str, str], clock_hz: float):
         self.board = board
         self.clock_hz = clock_hz
-        shell = UartShell(configs, clock_hz, baud)
-        self.shell = emission(shell, SHELL)
+        self.shell = shell
 
     def elaborate(self, platform):
         m = Module()
         self._make_clock(m, platform)
 
         # The shell.
-        for name, text in self.shell.files.items():
+        for name, text in self.shell.items():
             platform.add_file(name, text)
-        uart, told = platform.request("uart"), {"busy": Signal(), "error": Signal()}
+        told = {"busy": Signal(), "error": Signal()}
+        uart = platform.request("uart", dir="-")
+        m.submodules.rx = rx = io.Buffer("i", uart.rx)
+        m.submodules.tx = tx = io.Buffer("o", uart.tx)
         m.submodules.shell = Instance(
             SHELL,
             i_clk=ClockSignal(),
             i_rst=ResetSignal(),
-            i_rx=uart.rx.i,
-            o_tx=uart.tx.o,
+            i_rx=rx.i,
+            o_tx=tx.o,
             **{f"o_{name}": signal for name, signal in told.items()},
         )
 
         # What it does, for the eye.
         for number, name in self.board.leds.items():
-            m.d.comb += platform.request("led", number).o.eq(told[name])
+            led = io.Buffer("o", platform.request("led", number, dir="-"))
+            m.submodules[f"led{number}"] = led
+            m.d.comb += led.o.eq(told[name])
         return m
 
     def _make_clock(self, m: Module, platform) -> None:

@@ -2,7 +2,7 @@
 
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 from boards import room
 from boards.board import Board
 from boards.flow import NAME
-from boards.top import SHELL, Top
+from boards.top import SHELL, Top, shell_of
 from hw.measure.tools import Yosys, find_yosys
 from hw.shell.uart import LEAST_CYCLES, PHASE_BITS, phase_step
 from sim.recipe import HARNESSES, Recipe
@@ -66,9 +66,9 @@ def start(
     """
     # The highest rate that the clock allows: simulated time is dear.
     baud = int(board.clock_hz // LEAST_CYCLES)
-    top = Top(board, configs, board.clock_hz, baud)
-    room.check_before(board.variants[variant].part, top.shell.files, SHELL, configs)
-    program = verilate(_recipe(board, variant, top, baud, bool(waves)), build_dir)
+    shell = shell_of(configs, board.clock_hz, baud)
+    room.check_before(board.variants[variant].part, shell, SHELL, configs)
+    program = verilate(_recipe(board, variant, shell, baud, bool(waves)), build_dir)
     command = [str(program)]
     file = wave_file(waves, board.name)
     if file:
@@ -92,14 +92,14 @@ def start(
                 process.kill()
 
 
-def _recipe(board: Board, variant: str, top: Top, baud: int, waves: bool) -> Recipe:
+def _recipe(board: Board, variant: str, shell: Mapping[str, str], baud: int, waves: bool) -> Recipe:
     """What the program is built from: the board's design as synthesis gets it, and models of the
     primitives at its pins."""
     platform = board.variants[variant].platform()
-    plan = platform.prepare(top, NAME, emit_src=False)
+    plan = platform.prepare(Top(board, shell, board.clock_hz), NAME, emit_src=False)
     verilog = {f"{NAME}.v": _to_verilog(_text(plan.files[f"{NAME}.il"]))}
     verilog |= {file.name: file.read_text() for file in sorted(MODELS.glob("*.v"))}
-    verilog |= top.shell.files
+    verilog |= shell
     (busy,) = (number for number, name in board.leds.items() if name == "busy")
     inverted = platform.lookup("led", busy).ios[0].invert
     return Recipe(
