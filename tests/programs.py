@@ -44,6 +44,7 @@ def random_config(rng: np.random.Generator, **fixed: int | bool) -> EieConfig:
         "queue_spare": spare,
         "ahead_depth": int(rng.integers(0, 5)),
         "scan_ahead": bool(rng.integers(2)),
+        "scan_pipeline": bool(rng.integers(2)),
         "counter_bits": 32,
     } | fixed
     # Some widths have to hold what others make, and clusters divide PEs.

@@ -11,6 +11,7 @@ from hw.eie.host_port import HostPort
 from hw.eie.lnzd import Lnzd
 from hw.eie.pe import ProcessingElement
 from hw.eie.reduce import Reduce
+from hw.eie.row import Row
 from hw.eie.scan import Scan
 from hw.emit import Placed
 from hw.streams import host_streams
@@ -52,8 +53,9 @@ class EieArray(wiring.Component):
         m.submodules.host = host = HostPort(config)
         pes = [Placed(ProcessingElement(config), "eie_pe") for _ in range(config.pes)]
         scans = [Placed(Scan(config), "eie_scan") for _ in range(config.clusters)]
+        rows = [Placed(Row(config), "eie_row") for _ in range(config.clusters)]
         trees = [Placed(Lnzd(config), "eie_lnzd") for _ in range(config.clusters)]
-        for name, units in (("pe", pes), ("scan", scans), ("lnzd", trees)):
+        for name, units in (("pe", pes), ("scan", scans), ("row", rows), ("lnzd", trees)):
             for number, unit in enumerate(units):
                 m.submodules[f"{name}{number}"] = unit
 
@@ -73,7 +75,7 @@ class EieArray(wiring.Component):
         # Find non-zero activations in each sector, and the first one of each cluster.
         m.d.comb += division.settings.eq(control.settings)
         for sector, (scan, tree) in enumerate(zip(scans, trees, strict=True)):
-            self._connect_scan(m, sector, scan, tree, control, division)
+            self._connect_scan(m, sector, scan, rows[sector], tree, control, division)
 
         # Broadcast to all PEs of a cluster at once, when all have room.
         for sector in range(config.clusters):
@@ -82,7 +84,7 @@ class EieArray(wiring.Component):
             for place, pe in enumerate(members):
                 self._connect_pe(m, pe, scans[sector], control)
                 m.d.comb += [
-                    trees[sector].acts[place].eq(pe.scan.data),
+                    rows[sector].acts[place].eq(pe.scan.data),
                     pe.drain.store_enable.eq(reduce.stores[sector]),
                 ]
 
@@ -103,11 +105,15 @@ class EieArray(wiring.Component):
         return m
 
     def _connect_scan(
-        self, m: Module, sector: int, scan, tree, control: CentralControl, division: Division
+        self, m: Module, sector: int, scan, row, tree, control: CentralControl, division: Division
     ) -> None:
         """Find the non-zero activations of a sector, and the first one of its cluster."""
         m.d.comb += [
-            tree.pending.eq(scan.pending),
+            row.advance.eq(scan.advance),
+            row.mark.eq(scan.mark),
+            row.own_pe.eq(tree.o.pe),
+            tree.pending.eq(row.pending),
+            *(act.eq(mine) for act, mine in zip(tree.acts, row.o, strict=True)),
             tree.beyond.eq(scan.beyond),
             division.candidates[sector].eq(tree.o),
             division.offered[sector].eq(scan.o.valid),

@@ -92,10 +92,10 @@ class Lnzd(wiring.Component):
     -------
     acts : array of activations of all lanes, one of each PE
     pending : In
-        Which of them still count.
+        Which of them are non-zero, and count.
     beyond : In
         Which of them stand behind the last column.
-    o : the first one that is non-zero in any lane and counts
+    o : the first one that counts
     """
 
     latency = 0
@@ -116,12 +116,12 @@ class Lnzd(wiring.Component):
         m = Module()
         layout = candidate_layout(config)
 
-        # Every PE is a candidate if its activation is not zero.
+        # Every PE is a candidate.
         level = []
         for pe in range(config.sector_pes):
             leaf = Signal(layout, name=f"leaf{pe}")
             m.d.comb += [
-                leaf.found.eq(self.pending[pe] & self.acts[pe].as_value().any()),
+                leaf.found.eq(self.pending[pe]),
                 leaf.beyond.eq(self.beyond[pe]),
                 leaf.pe.eq(pe),
                 leaf.values.eq(self.acts[pe]),

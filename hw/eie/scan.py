@@ -1,14 +1,16 @@
 """Scan: walks through a cluster's rows of source activations and broadcasts every non-zero one to
 its own sector."""
 
-from amaranth import Cat, Module, Signal, signed
-from amaranth.lib import stream, wiring
+from amaranth import Cat, Module, Signal, Value, signed
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.eie.lnzd import candidate_layout
 from hw.eie.payloads import column_layout, settings_layout
 from spec.config import bits_for
 from spec.eie.config import EieConfig
+
+LIMITS = ("of_layer", "of_memory")
 
 
 class Scan(wiring.Component):
@@ -20,6 +22,9 @@ class Scan(wiring.Component):
     The next row is read while the last non-zero of a row goes out, so there is no bubble between
     rows; the published machine spends a cycle on an exhausted row instead, unless its last PE held
     a non-zero.
+
+    A pipelined scan reads a row ahead, and keeps the column that it found in a register, from which
+    it is broadcast while the next one is looked for.
 
     Members
     -------
@@ -40,10 +45,12 @@ class Scan(wiring.Component):
         has stopped.
     row_enable, row_address : Out
         Read of a row in all activation stores.
-    pending : Out
-        Which PEs of the sector have not been broadcast.
+    advance : Out
+        The next row is looked at.
+    mark : Out
+        The sector's own non-zero is done with.
     beyond : Out
-        Which of them stand behind the last column in this row.
+        Which PEs of the sector stand behind the last column in this row.
     candidate : In
         First non-zero of the cluster among these, from non-zero detection.
     mine, own_pe : In
@@ -64,7 +71,8 @@ class Scan(wiring.Component):
                 "error": Out(1),
                 "row_enable": Out(1),
                 "row_address": Out(config.act_row_bits + 1),
-                "pending": Out(config.sector_pes),
+                "advance": Out(1),
+                "mark": Out(1),
                 "beyond": Out(config.sector_pes),
                 "candidate": In(candidate_layout(config)),
                 "mine": In(1),
@@ -77,79 +85,101 @@ class Scan(wiring.Component):
         config = self.config
         m = Module()
         settings, candidate = self.settings, self.candidate
-        row = Signal(config.act_row_bits)
         rows_left = Signal(bits_for(config.act_rows))
         row_pointer = Signal(config.pointer_address_bits)
-        done = Signal(config.sector_pes)
         cluster_pes = self._cluster_pes(m)
-        offer = Signal()
-        sent = Signal()
-        leave = Signal()
+        # Whether there are rows to look at; whether one is here.
+        going, here = Signal(), Signal(init=1)
+        offer, leave = Signal(), Signal()
+        column = Signal(column_layout(config))
 
         # Offer the first non-zero of the row.
         m.d.comb += [
-            self.pending.eq(~done),
-            offer.eq(self.active & candidate.found),
+            offer.eq(going & here & candidate.found),
             self.error.eq(offer & candidate.beyond),
-            self.o.valid.eq(offer & ~self.error),
-            self.o.payload.pointer.eq(row_pointer + candidate.pe),
-            self.o.payload.values.eq(candidate.values),
-            sent.eq(self.o.valid & self.o.ready),
+            column.pointer.eq(row_pointer + candidate.pe),
+            column.values.eq(candidate.values),
         ]
-        with m.If(sent & self.mine):
-            m.d.sync += done.eq(done | (1 << self.own_pe))
+        taken = self._broadcast(m, offer & ~self.error, column, going)
+        m.d.comb += self.mark.eq(taken & self.mine)
 
         # Leave the row when it has no more.
         last_find = ~candidate.more if config.scan_ahead else candidate.pe == cluster_pes - 1
-        m.d.comb += leave.eq(self.active & (~candidate.found | (sent & last_find)))
+        m.d.comb += leave.eq(going & here & (~candidate.found | (taken & last_find)))
         with m.If(self.launch):
             m.d.sync += [
-                self.active.eq(1),
-                row.eq(settings.input_base + 1),
+                going.eq(1),
                 rows_left.eq(settings.input_rows - 1),
                 row_pointer.eq(settings.pointer_base),
-                done.eq(0),
             ]
         with m.Elif(self.error | (leave & (rows_left == 0))):
-            m.d.sync += self.active.eq(0)
+            m.d.sync += going.eq(0)
         with m.Elif(leave):
             m.d.sync += [
-                row.eq(row + 1),
                 rows_left.eq(rows_left - 1),
                 row_pointer.eq(row_pointer + cluster_pes),
-                done.eq(0),
             ]
 
-        self._read_row(m, row, leave)
-        self._look_ahead(m, leave, cluster_pes)
+        self._read_rows(m, here, leave)
+        self._look_ahead(m, cluster_pes)
         return m
 
-    def _read_row(self, m: Module, row: Signal, leave: Signal) -> None:
-        """Read the row that comes next."""
-        m.d.comb += self.row_enable.eq(self.launch | leave)
-        with m.If(self.launch):
-            m.d.comb += self.row_address.eq(self.settings.input_base)
-        with m.Else():
-            m.d.comb += self.row_address.eq(row)
-        m.d.comb += self.row_address[-1].eq(self.half)
+    def _broadcast(self, m: Module, offer: Value, column: data.View, going: Signal) -> Value:
+        """Send the column, at once or from a register; whether it is taken off the row."""
+        if not self.config.scan_pipeline:
+            m.d.comb += [
+                self.active.eq(going),
+                self.o.valid.eq(offer),
+                self.o.payload.eq(column),
+            ]
+            return self.o.valid & self.o.ready
+        free = ~self.o.valid | self.o.ready
+        m.d.comb += self.active.eq(going | self.o.valid)
+        with m.If(free):
+            m.d.sync += [self.o.valid.eq(offer), self.o.payload.eq(column)]
+        return offer & free
 
-    def _look_ahead(self, m: Module, leave: Signal, cluster_pes: Signal) -> None:
+    def _read_rows(self, m: Module, here: Signal, leave: Signal) -> None:
+        """Read the row that comes next, or the one behind it."""
+        row = Signal(self.config.act_row_bits)
+        if self.config.scan_pipeline:
+            m.d.sync += here.eq(~self.launch)
+            m.d.comb += [
+                self.advance.eq(leave | ~here),
+                self.row_enable.eq(self.launch | self.advance),
+            ]
+        else:
+            m.d.comb += [
+                self.advance.eq(self.launch | leave),
+                self.row_enable.eq(self.advance),
+            ]
+        m.d.comb += self.row_address.eq(Cat(row, self.half))
+        with m.If(self.launch):
+            m.d.comb += self.row_address.eq(Cat(self.settings.input_base, self.half))
+            m.d.sync += row.eq(self.settings.input_base + 1)
+        with m.Elif(self.row_enable):
+            m.d.sync += row.eq(row + 1)
+
+    def _look_ahead(self, m: Module, cluster_pes: Signal) -> None:
         """Know of every PE, before a row is looked at, whether it stands behind the last column: of
         the layer, or of the pointer memory, which holds the end of a column, too."""
         config, settings = self.config, self.settings
         # Columns from this sector's first one on, of the row to come; wide enough for every row of
         # every base, so that none wraps into the memory again.
         most = (1 << config.pointer_address_bits) + 2 * config.acts
-        of_layer, of_memory = Signal(signed(bits_for(most) + 1)), Signal(signed(bits_for(most) + 1))
-        coming = [Signal.like(of_layer, name="layer"), Signal.like(of_memory, name="memory")]
+        of_layer, of_memory = (Signal(signed(bits_for(most) + 1), name=name) for name in LIMITS)
+        first = [
+            settings.columns - self.first_pe - self.base,
+            config.columns - 1 - settings.pointer_base - self.base,
+        ]
+        coming = [Signal.like(of_layer, name=f"{name}_coming") for name in LIMITS]
+        m.d.comb += [coming[0].eq(of_layer), coming[1].eq(of_memory)]
         with m.If(self.launch):
-            m.d.comb += [
-                coming[0].eq(settings.columns - self.first_pe - self.base),
-                coming[1].eq(config.columns - 1 - settings.pointer_base - self.base),
-            ]
-        with m.Else():
-            m.d.comb += [coming[0].eq(of_layer), coming[1].eq(of_memory)]
-        with m.If(self.launch | leave):
+            if config.scan_pipeline:
+                m.d.sync += [of_layer.eq(first[0]), of_memory.eq(first[1])]
+            else:
+                m.d.comb += [coming[0].eq(first[0]), coming[1].eq(first[1])]
+        with m.If(self.advance):
             m.d.sync += [
                 of_layer.eq(coming[0] - config.pes),
                 of_memory.eq(coming[1] - cluster_pes),

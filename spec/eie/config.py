@@ -14,6 +14,9 @@ LANES = (1, 2, 4, 8)
 DESCRIPTOR_WORD_BITS = 2
 """Address bits for the words of a descriptor, enough for the largest one of any configuration."""
 
+TWIN_WORDS = 1024
+"""Pointers that one block RAM with two ports holds (of 18 bits at most, on an ECP5)."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class EieConfig(Config):
@@ -76,8 +79,11 @@ class EieConfig(Config):
         Non-zero detection leaves a row of activations together with its last non-zero. Without it,
         as in the published machine, an exhausted row costs a cycle of its own (unless its last PE
         held a non-zero).
+    scan_pipeline : bool
+        Rows of activations are read one row ahead, and a column is broadcast from a register: two
+        cycles more in a pass, for a faster clock.
     counter_bits : int
-        Width of a performance counter.
+        Width of a performance counter; those of a PE may be narrower (:attr:`tally_bits`).
     """
 
     engine = "eie"
@@ -108,6 +114,7 @@ class EieConfig(Config):
     queue_spare: bool = False
     ahead_depth: int = 8
     scan_ahead: bool = True
+    scan_pipeline: bool = False
     counter_bits: int = 32
 
     ranges: ClassVar[Mapping[str, tuple[int, int]]] = {
@@ -195,8 +202,14 @@ class EieConfig(Config):
         return self.pes >> split
 
     @property
+    def twin_pointers(self) -> bool:
+        """Pointers stand in one memory that reads two words at once, and not in two banks: they
+        are not written meanwhile, and a block RAM of an FPGA holds them all."""
+        return not self.double_buffer and self.columns <= TWIN_WORDS
+
+    @property
     def bank_columns(self) -> int:
-        """Words in each of the two pointer banks."""
+        """Words in each of the two pointer banks, where there are such."""
         return -(-self.columns // 2)
 
     # Derived widths
@@ -250,6 +263,14 @@ class EieConfig(Config):
         return bits_for(self.codebooks - 1)
 
     @property
+    def tally_bits(self) -> int:
+        """Width of a PE's counter: at most ``counter_bits``, and no more than the longest pass
+        takes: a full memory of columns that have an entry in every row and wait for one
+        another."""
+        most = (self.columns * (self.rows + 2) + self.act_rows + 64) * self.lanes
+        return min(self.counter_bits, bits_for(most))
+
+    @property
     def layer_bits(self) -> int:
         return bits_for(self.layers - 1)
 
@@ -269,6 +290,31 @@ class EieConfig(Config):
 
 _DEFAULT = EieConfig()
 
+_FPGA64 = replace(
+    _DEFAULT,
+    act_bits=8,
+    weight_bits=8,
+    acc_bits=24,
+    multiplier_bits=1,
+    shift_bits=5,
+    clusters=2,
+    run_bits=5,
+    run_bits_most=5,
+    share_pads=False,
+    line_bits=36,
+    rows=32,
+    act_rows=16,
+    lines=1024,
+    columns=1024,
+    biases=16,
+    layers=4,
+    codebooks=4,
+    double_buffer=False,
+    queue_depth=16,
+    ahead_depth=4,
+    counter_bits=24,
+)
+
 PRESETS: dict[str, EieConfig] = {
     "default": _DEFAULT,
     # The published machine: 64 PEs, 128 KB of 64-bit lines, 32 KB of pointers and 2 KB of
@@ -284,6 +330,33 @@ PRESETS: dict[str, EieConfig] = {
         queue_spare=True,
         ahead_depth=0,
         scan_ahead=False,
+    ),
+    # 64 PEs on an LFE5U-85F: each takes three block RAMs (two of lines, one of pointers) and one
+    # multiplier, and everything deep is sixteen or thirty-two words. Lines and runs use all 36 bits
+    # of a block RAM's word.
+    "fpga64": _FPGA64,
+    # Half as many, with twice the memories each.
+    "fpga32": replace(
+        _FPGA64, pes=32, rows=64, act_rows=32, biases=32, lines=2048, columns=2048, queue_depth=32
+    ),
+    # An LFE5U-25F or 12F.
+    "fpga16": replace(_FPGA64, pes=16, clusters=4, rows=64, act_rows=64, biases=64),
+    # An UP5K: lines are its single-port RAMs, all other memories its block RAMs of 16 bits.
+    "up5k": replace(
+        _FPGA64,
+        pes=4,
+        clusters=4,
+        acc_bits=16,
+        line_bits=16,
+        run_bits=4,
+        run_bits_most=4,
+        rows=256,
+        act_rows=256,
+        biases=128,
+        lines=16384,
+        columns=512,
+        queue_depth=4,
+        ahead_depth=2,
     ),
     # Small enough to read every signal of a waveform.
     "tiny": replace(

@@ -93,8 +93,8 @@ def count_pass(
     ran = _follow(config, active, work.cycles.reshape(-1, clusters, pes))
 
     # From here on per time and PE, or per time and cluster.
-    found_all = ran.sent + _rows_after(config, descriptor, pes, active)
-    found_all = found_all.reshape(times, clusters)
+    found_all = ran.left + _rows_after(config, descriptor, pes, active)
+    found_all = np.maximum(found_all, ran.sent).reshape(times, clusters)
     finished = np.maximum(ran.read, ran.ended).reshape(times, -1)
     written = (ran.read.reshape(times, -1) + MAC_CYCLES).max(axis=1) + 1
     looked = ran.ended.reshape(times, -1).max(axis=1) + 1

@@ -3,7 +3,8 @@
 Every moment is a maximum of earlier moments plus a constant. For the k-th broadcast column, with
 all times counted from the first look at a row of activations::
 
-    found[k]  = sent[k-1] + 1 + rows left without a find
+    found[k]  = left[k-1] + 1 + rows left without a find
+    left[k]   = sent[k]                                                 the column leaves its row
     sent[k]   = max(found[k], taken[k - queue_places] + 1 in every PE)   into all queues at once
     taken[k]  = max(sent[k] + 1, free[k-1])                              leaves the queue
     looked[k] = taken[k] + 1                                             pointers known
@@ -16,6 +17,11 @@ read is free again at ``handed``. With one of A places the column moves into tha
 
     free[k]   = max(looked[k], handed[A columns with entries ago] + 1)
     kept[k]   = free[k] + 1
+
+A pipelined scan looks a cycle later, and has a place of its own between row and queues::
+
+    left[k]   = max(found[k], sent[k-1])
+    sent[k]   = max(left[k] + 1, taken[k - queue_places] + 1 in every PE)
 
 A block of columns that is no longer than either queue depends only on blocks before it, but for
 running sums and running maxima. So a block is a few NumPy operations over its columns, all PEs and
@@ -49,8 +55,9 @@ class Queues:
 
     Attributes
     ----------
-    sent, stalls : int64, shape (series,)
-        When the last column was broadcast; cycles that columns had to wait.
+    left, sent, stalls : int64, shape (series,)
+        When the last column left its row, and was broadcast; cycles that columns had to wait for
+        the queues.
     read, ended, empty, blocking : int64, shape (series, pes)
         When the last entry was handed on; when the last column was done; cycles that go to empty
         columns; cycles in which a broadcast waited for this PE.
@@ -62,6 +69,7 @@ class Queues:
         self.wait = wait
         self.lengths = lengths
         self.done = 0
+        self.left = np.full(series, config.scan_pipeline - 1, np.int64)
         self.sent = np.full(series, -1, np.int64)
         self.stalls = np.zeros(series, np.int64)
         # Before the pass nothing is in flight, not even behind matrix read.
@@ -111,12 +119,21 @@ class Queues:
         steps = self.wait[self.done : self.done + len(places)] + 1
         least = np.cumsum(np.where(valid[:, :, 0], steps, 0), axis=0)
         room = np.where(valid[:, :, 0], places.max(axis=2), NEVER)
-        sent = least + np.maximum(self.sent, np.maximum.accumulate(room - least, axis=0))
-        found = np.where(valid[:, :, 0], _before(sent, self.sent) + steps, sent)
-        self.stalls += (sent - found).sum(axis=0)
-        late = np.where(valid, places - found[:, :, None], 0)
+        if self.config.scan_pipeline:
+            # A column leaves its row when the one before it is sent, which waits for room.
+            freed = np.where(valid[:, :, 0], _before(room, self.sent), NEVER)
+            left = least + np.maximum(self.left, np.maximum.accumulate(freed - least, axis=0))
+            offered = left + 1
+            sent = np.where(valid[:, :, 0], np.maximum(offered, room), NEVER)
+            sent = np.maximum(np.maximum.accumulate(sent, axis=0), self.sent)
+        else:
+            sent = least + np.maximum(self.left, np.maximum.accumulate(room - least, axis=0))
+            offered, left = _before(sent, self.sent) + steps, sent
+        offered = np.where(valid[:, :, 0], offered, sent)
+        self.stalls += (sent - offered).sum(axis=0)
+        late = np.where(valid, places - offered[:, :, None], 0)
         self.blocking += np.maximum(late, 0).sum(axis=0)
-        self.sent = sent[-1]
+        self.left, self.sent = left[-1], sent[-1]
         return sent
 
     def _look(self, sent: np.ndarray, work: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -34,6 +34,9 @@ CONFIGS = {
     "one PE": preset(
         "tiny", **(SMALL | {"pes": 1, "act_rows": 16}), clusters=1, queue_depth=1, run_bits=1
     ),
+    "pipeline": preset(
+        "tiny", **(SMALL | {"pes": 4}), clusters=2, queue_depth=1, scan_pipeline=True
+    ),
     "clusters": preset("tiny", **(SMALL | {"pes": 4, "lines": 32}), clusters=4, queue_depth=2),
     "lanes": preset("tiny", **SMALL, lanes=2, run_bits=1, run_bits_most=3, line_bits=23),
 }

@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Out
 from hw.eie.division import Division
 from hw.eie.lnzd import Lnzd
 from hw.eie.payloads import settings_layout
+from hw.eie.row import Row
 from hw.eie.scan import Scan
 from spec.eie.config import EieConfig
 from spec.eie.cycles import _rows_after, _rows_before, _split_active
@@ -50,6 +51,7 @@ class Scans(wiring.Component):
         m.d.comb += [division.settings.eq(self.settings), division.places.eq(self.places)]
         for sector, scan in enumerate(self.scans):
             m.submodules[f"scan{sector}"] = scan
+            m.submodules[f"row{sector}"] = row = Row(config)
             m.submodules[f"tree{sector}"] = tree = Lnzd(config)
             m.submodules[f"acts{sector}"] = acts = memory.Memory(
                 shape=sector_bits, depth=2 << config.act_row_bits, init=self._words(sector)
@@ -58,7 +60,10 @@ class Scans(wiring.Component):
             m.d.comb += [
                 read.en.eq(scan.row_enable),
                 read.addr.eq(scan.row_address),
-                tree.pending.eq(scan.pending),
+                row.advance.eq(scan.advance),
+                row.mark.eq(scan.mark),
+                row.own_pe.eq(tree.o.pe),
+                tree.pending.eq(row.pending),
                 tree.beyond.eq(scan.beyond),
                 division.candidates[sector].eq(tree.o),
                 division.offered[sector].eq(scan.o.valid),
@@ -76,9 +81,8 @@ class Scans(wiring.Component):
                 self.error[sector].eq(scan.error),
             ]
             for pe in range(config.sector_pes):
-                m.d.comb += tree.acts[pe].eq(
-                    read.data.word_select(pe, len(tree.acts[0].as_value()))
-                )
+                word = read.data.word_select(pe, len(tree.acts[0].as_value()))
+                m.d.comb += [row.acts[pe].eq(word), tree.acts[pe].eq(row.o[pe])]
         return m
 
     def _words(self, sector: int) -> list[int]:
@@ -206,5 +210,9 @@ def expected(config: EieConfig, acts: np.ndarray, step: Descriptor, half: int) -
         ]
         last = int(cycles[-1]) if len(cycles) else -1
         last += int(_rows_after(config, step, pes, [columns])[0])
+        if config.scan_pipeline:
+            # Rows are looked at a cycle later, and what is found there goes out in the next one.
+            cycles = cycles + 2
+            last = max(last + 1, int(cycles.max(initial=0)))
         scanned.append(Scanned(list(zip(cycles.tolist(), payloads, strict=True)), last, 0))
     return scanned

@@ -37,7 +37,8 @@ def check_rows(config: EieConfig, acts: np.ndarray, pending: np.ndarray) -> None
     """Rows of activations (n, sector_pes, lanes) and pending masks (n, sector_pes) against the
     definition."""
     weights = 1 << np.arange(config.sector_pes).astype(object)
-    beyond = np.cumsum(pending ^ (acts != 0).any(axis=-1), axis=1) % 2 == 1  # any will do
+    pending = pending & (acts != 0).any(axis=-1)
+    beyond = np.cumsum(pending, axis=1) % 2 == 1  # any will do
     inputs = [
         {f"acts.{pe}": values for pe, values in enumerate(row)}
         | {"pending": int((mask * weights).sum()), "beyond": int((late * weights).sum())}
@@ -45,7 +46,7 @@ def check_rows(config: EieConfig, acts: np.ndarray, pending: np.ndarray) -> None
     ]
     candidates = settle(Lnzd(config), inputs)
     for row, mask, late, candidate in zip(acts, pending, beyond, candidates, strict=True):
-        places = np.flatnonzero((row != 0).any(axis=-1) & mask)
+        places = np.flatnonzero(mask)
         if len(places) == 0:
             assert candidate | NOTHING == candidate, (row, mask)
             continue

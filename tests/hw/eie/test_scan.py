@@ -13,6 +13,7 @@ from tests.hw.streams import ragged, steady
 pytestmark = pytest.mark.unit
 
 both_modes = pytest.mark.parametrize("scan_ahead", [False, True])
+both_ways = pytest.mark.parametrize("scan_pipeline", [False, True])
 
 
 def columns_of(scanned: list[Scanned]) -> list[list[dict]]:
@@ -20,12 +21,21 @@ def columns_of(scanned: list[Scanned]) -> list[list[dict]]:
     return [[payload for _, payload in one.columns] for one in scanned]
 
 
+@both_ways
 @both_modes
 @pytest.mark.parametrize(("pes", "clusters", "rows"), [(1, 1, 3), (2, 1, 3), (3, 1, 2), (4, 2, 2)])
-def test_every_pattern_of_zeros(scan_ahead: bool, pes: int, clusters: int, rows: int) -> None:
+def test_every_pattern_of_zeros(
+    scan_ahead: bool, scan_pipeline: bool, pes: int, clusters: int, rows: int
+) -> None:
     """All patterns over a few rows, one pass behind the other, under every division."""
     size = pes * rows
-    fields = {"pes": pes, "clusters": clusters, "scan_ahead": scan_ahead, "columns": 600}
+    fields = {
+        "pes": pes,
+        "clusters": clusters,
+        "scan_ahead": scan_ahead,
+        "scan_pipeline": scan_pipeline,
+        "columns": 600,
+    }
     config = preset("tiny", act_rows=rows << size, **fields)
     patterns = np.array(list(product([0, 1], repeat=size)))
     acts = np.zeros((2, config.act_rows, pes, 1), np.int64)
@@ -40,15 +50,27 @@ def test_every_pattern_of_zeros(scan_ahead: bool, pes: int, clusters: int, rows:
         assert found == expected(config, acts, step, half)
 
 
+@both_ways
 @both_modes
 @pytest.mark.parametrize(
     ("pes", "clusters", "lanes"), [(1, 1, 1), (4, 2, 2), (12, 4, 1), (17, 1, 1), (16, 8, 1)]
 )
 def test_random_passes(
-    scan_ahead: bool, pes: int, clusters: int, lanes: int, rng: np.random.Generator
+    scan_ahead: bool,
+    scan_pipeline: bool,
+    pes: int,
+    clusters: int,
+    lanes: int,
+    rng: np.random.Generator,
 ) -> None:
     """Any part of either half, columns that do not fill the last row, any base of pointers."""
-    fields = {"pes": pes, "clusters": clusters, "lanes": lanes, "scan_ahead": scan_ahead}
+    fields = {
+        "pes": pes,
+        "clusters": clusters,
+        "lanes": lanes,
+        "scan_ahead": scan_ahead,
+        "scan_pipeline": scan_pipeline,
+    }
     config = preset("tiny", act_rows=12, columns=1024, **fields)
     for density in (0.1, 1.0):
         acts = random_rows(rng, config, density)
@@ -89,17 +111,24 @@ def ends_with_zeros(config: EieConfig, acts: np.ndarray, step: Descriptor, half:
     return not rows[step.columns : step.input_rows * config.pes].any()
 
 
+@both_ways
 @both_modes
 @pytest.mark.parametrize(("pes", "clusters"), [(1, 1), (2, 1), (3, 1), (4, 2), (4, 4)])
 def test_non_zero_behind_the_last_column(
-    scan_ahead: bool, pes: int, clusters: int, rng: np.random.Generator
+    scan_ahead: bool, scan_pipeline: bool, pes: int, clusters: int, rng: np.random.Generator
 ) -> None:
     """Wherever it stands: one error in its cluster, nothing of it is broadcast, the other clusters
     and the next pass are sound."""
     rows = 3 if pes < 4 else 2
     size = rows * pes
     places = [(columns, behind) for behind in range(1, size) for columns in range(1, behind + 1)]
-    fields = {"pes": pes, "clusters": clusters, "scan_ahead": scan_ahead, "columns": 1024}
+    fields = {
+        "pes": pes,
+        "clusters": clusters,
+        "scan_ahead": scan_ahead,
+        "scan_pipeline": scan_pipeline,
+        "columns": 1024,
+    }
     config = preset("tiny", act_rows=rows * (len(places) + 1), **fields)
     acts = np.zeros((2, len(places) + 1, size), np.int64)
     acts[1, 0] = rng.integers(0, 3, size)

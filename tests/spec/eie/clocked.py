@@ -145,31 +145,52 @@ class Cluster:
     works: list[list[tuple[int, int, int]]]
     broadcasts: int = 0
     stalls: int = 0
+    reads_ahead: bool = False
+    held: list[Column] | None = None
+
+    def __post_init__(self) -> None:
+        self.reads_ahead = self.config.scan_pipeline
+
+    @property
+    def scanning(self) -> bool:
+        return self.scan.active or self.held is not None
 
     @property
     def idle(self) -> bool:
-        return not self.scan.active and all(element.idle for element in self.elements)
+        return not self.scanning and all(element.idle for element in self.elements)
 
     def clock(self) -> None:
-        """One clock edge: broadcast what is found, unless a queue is full."""
+        """One clock edge: broadcast what is found, or was found before, unless a queue is full."""
+        offered = self.held if self.config.scan_pipeline else self._find()
+        blocked = offered is not None and any(element.full for element in self.elements)
+        if blocked:
+            self.stalls += 1
+            for element in self.elements:
+                element.counts["blocking"] += element.full
+        elif offered is not None:
+            self.broadcasts += 1
+        if self.reads_ahead:
+            self.reads_ahead = False
+        elif not blocked and self.scan.active:
+            found, self.held = self._find(), None
+            self.scan.advance(self.scan.find(self.scan.pe))
+            self.held = found if self.config.scan_pipeline else None
+        elif not blocked:
+            self.held = None
+        elif self.scan.active and self._find() is None:
+            self.scan.advance(None)  # a row without a find waits for nobody
+        for number, element in enumerate(self.elements):
+            element.clock(None if blocked or offered is None else offered[number])
+
+    def _find(self) -> list[Column] | None:
+        """The first non-zero that was not broadcast, of the row that is looked at."""
         scan = self.scan
-        columns: list[Column | None] = [None] * len(self.elements)
-        if scan.active:
-            found = scan.find(scan.pe)
-            blocked = found is not None and any(element.full for element in self.elements)
-            if blocked:
-                self.stalls += 1
-                for element in self.elements:
-                    element.counts["blocking"] += element.full
-            elif found is not None:
-                zeros = self.config.lanes - scan.live[scan.row][found]
-                work = self.works[scan.row * scan.pes + found]
-                columns = [Column(*own, zeros) for own in work]
-                self.broadcasts += 1
-            if not blocked:
-                scan.advance(found)
-        for element, column in zip(self.elements, columns, strict=True):
-            element.clock(column)
+        found = scan.find(scan.pe) if scan.active else None
+        if found is None:
+            return None
+        zeros = self.config.lanes - scan.live[scan.row][found]
+        work = self.works[scan.row * scan.pes + found]
+        return [Column(*own, zeros) for own in work]
 
 
 def run_clocked(
@@ -204,7 +225,7 @@ def run_clocked(
         compute += 1
         for cluster in clusters:
             for element in cluster.elements:
-                element.count(cluster.scan.active)
+                element.count(cluster.scanning)
         done = all(cluster.idle for cluster in clusters)
         if not done:
             for cluster in clusters:

@@ -37,7 +37,7 @@ RANGES = {
     "ahead_depth": (0, 64),
     "counter_bits": (8, 64),
 }
-FLAGS = ("share_pads", "double_buffer", "queue_spare", "scan_ahead")
+FLAGS = ("share_pads", "double_buffer", "queue_spare", "scan_ahead", "scan_pipeline")
 
 
 def test_every_field_is_tested():
