@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from boards.clocks import Pll
+from hw.shell.uart_link import QUEUE_WORDS
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,8 @@ class Board:
         The command that loads a bitstream into the FPGA; ``{file}`` stands for it.
     store : tuple of str
         The same, into the flash memory that it starts from.
+    queue_words : int
+        Of the queues of the link, each way.
     leds : dict
         Which LED shows what of the shell, by number.
     """
@@ -91,4 +94,5 @@ class Board:
     baud: int
     flash: tuple[str, ...] = ()
     store: tuple[str, ...] = ()
+    queue_words: int = QUEUE_WORDS
     leds: dict[int, str] = field(default_factory=lambda: {0: "busy", 1: "error"})

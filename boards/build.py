@@ -46,12 +46,13 @@ def build(
     """
     folder = folder or folder_of(board, variant)
     size = board.variants[variant]
-    shell = shell_of(configs, clock_hz, baud)
+    platform = size.platform()
+    settings = board.pll.settings(platform.default_clk_constraint.frequency, clock_hz)
+    shell = shell_of(board, configs, clock_hz, baud)
     room.check_before(size.part, shell, SHELL, configs)
     (folder / FILE).unlink(missing_ok=True)
-    commands = prepare(
-        size.platform(), Top(board, shell, clock_hz), folder, clock_hz=clock_hz, seed=seed
-    )
+    top = Top(board, shell, settings)
+    commands = prepare(platform, top, folder, clock_hz=clock_hz, seed=seed)
     facts = {
         "generator": "skipstone boards",
         "board": board.name,
@@ -82,7 +83,7 @@ def _synthesize(
     for command, tool in zip(commands, tools, strict=True):
         carry_out(command, tool, folder)
         if command[0] == "yosys":
-            room.check_after(part, room.luts(_cells(folder)))
+            room.check_after(part, room.luts(cells_of(folder)))
         elif command[0].startswith("nextpnr"):
             facts |= timing(read_json(folder / "timing.json"))
             if facts["fmax_mhz"] < clock_hz / 1e6:
@@ -100,7 +101,8 @@ def _synthesize(
     return facts | {"bitstream": bitstream.name, "sha256": digest}
 
 
-def _cells(folder: Path) -> Mapping[str, int]:
+def cells_of(folder: Path) -> Mapping[str, int]:
+    """Cells of each kind in the netlist in a folder."""
     return read_json(folder / "cells.json")["design"]["num_cells_by_type"]
 
 

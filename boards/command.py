@@ -15,6 +15,7 @@ from spec import image
 from spec.config import Config
 from spec.errors import Failure, UserError, cli
 from spec.options import add_options, config_from
+from spec.registers.table import EIE
 
 
 def run(board: Board) -> None:
@@ -49,6 +50,7 @@ def _parser(board: Board) -> argparse.ArgumentParser:
     make.set_defaults(task=_build)
     make.add_argument("image", nargs="?", help="build for this image, not for a preset")
     add_options(make)
+    make.set_defaults(preset=None)
     make.add_argument("--clock", type=float, metavar="MHZ", default=board.clock_hz / 1e6)
     make.add_argument("--baud", type=int, default=board.baud)
     make.add_argument("--seed", type=int, default=1, help="of placing (default: 1)")
@@ -98,8 +100,9 @@ def _configs(board: Board, arguments: argparse.Namespace) -> list[Config]:
     """What is to be built: for an image, or a preset; by default the one for that size of board."""
     if arguments.image:
         return configs_of(image.read(arguments.image))
-    if arguments.preset == "default" and arguments.engine == "eie":
-        arguments.preset = board.variants[arguments.variant].preset
+    if arguments.preset is None:
+        own = board.variants[arguments.variant].preset
+        arguments.preset = own if arguments.engine == EIE else "default"
     return [config_from(arguments)]
 
 

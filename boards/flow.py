@@ -71,7 +71,9 @@ def prepare(
     )
     make_folder(folder)
     plan.extract(str(folder))
-    return json.loads(plan.files[f"build_{NAME}.json"])["commands"]
+    # What a platform does beyond the bitstream is for its own way of loading it.
+    commands = json.loads(plan.files[f"build_{NAME}.json"])["commands"]
+    return [command for command in commands if command[0] in STEPS]
 
 
 def carry_out(command: Sequence[str], tool: Tool, folder: Path) -> None:

@@ -13,6 +13,7 @@ BOARD = Board(
     pll=ICE40,
     clock_hz=24e6,
     baud=3_000_000,
+    queue_words=256,  # a word and its mark take three block RAMs, and not five
     flash=("iceprog", "-S", "{file}"),
     store=("iceprog", "{file}"),
 )

@@ -43,7 +43,7 @@ BOARD = Board(
     clock_hz=60e6,
     baud=3_000_000,
     flash=("openFPGALoader", "--board", "orangeCrab", "{file}"),
-    store=("dfu-util", "-a", "0", "-D", "{file}"),
+    store=("openFPGALoader", "--board", "orangeCrab", "--write-flash", "{file}"),
 )
 
 if __name__ == "__main__":

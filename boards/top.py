@@ -7,6 +7,7 @@ from amaranth.lib import io
 from amaranth.lib.cdc import ResetSynchronizer
 
 from boards.board import Board
+from boards.clocks import Settings
 from hw.emit import emit
 from hw.shell.uart_shell import UartShell
 from spec.config import Config
@@ -14,9 +15,9 @@ from spec.config import Config
 SHELL = "skipstone_uart"
 
 
-def shell_of(configs: Sequence[Config], clock_hz: float, baud: int) -> dict[str, str]:
+def shell_of(board: Board, configs: Sequence[Config], clock_hz: float, baud: int) -> dict[str, str]:
     """Verilog of a shell with these arrays, the module :data:`SHELL`; text of each file."""
-    return emit(UartShell(configs, clock_hz, baud), SHELL)
+    return emit(UartShell(configs, clock_hz, baud, board.queue_words), SHELL)
 
 
 class Top(Elaboratable):
@@ -27,13 +28,13 @@ class Top(Elaboratable):
     board : Board
     shell : dict of str
         Verilog of the shell, as :func:`shell_of` gives it.
-    clock_hz : float
-        For which it was made.
+    settings : Settings
+        Of the PLL.
     """
 
-    def __init__(self, board: Board, shell: Mapping[str, str], clock_hz: float):
+    def __init__(self, board: Board, shell: Mapping[str, str], settings: Settings):
         self.board = board
-        self.clock_hz = clock_hz
+        self.settings = settings
         self.shell = shell
 
     def elaborate(self, platform):
@@ -68,13 +69,12 @@ class Top(Elaboratable):
         board = self.board
         m.domains.sync = ClockDomain()
         reference = platform.default_clk_constraint.frequency
-        settings = board.pll.settings(reference, self.clock_hz)
         pad, locked = platform.request(platform.default_clk, dir="-"), Signal()
         source = pad.io
         if not board.pll.takes_pad:
             m.submodules.oscillator = buffer = io.Buffer("i", pad)
             source = buffer.i
-        made = board.pll.instances(settings, reference, source, ClockSignal(), locked)
+        made = board.pll.instances(self.settings, reference, source, ClockSignal(), locked)
         for number, instance in enumerate(made):
             m.submodules[f"pll{number}"] = instance
         m.submodules.reset = ResetSynchronizer(~locked)

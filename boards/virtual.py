@@ -1,5 +1,7 @@
 """A virtual board: the board's own design, pins included, in Verilator behind a pseudo-terminal."""
 
+import os
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,12 +42,19 @@ class Port:
     ----------
     path : str
         Of its pseudo-terminal.
+    pid : int
+        Of its process.
     baud : int
         A rate that the simulation reaches: answers are waited for by it.
     """
 
     path: str
     baud: int
+    pid: int
+
+    def power_up(self) -> None:
+        """Switch the board off and on again."""
+        os.kill(self.pid, signal.SIGUSR1)
 
 
 @contextmanager
@@ -66,7 +75,7 @@ def start(
     """
     # The highest rate that the clock allows: simulated time is dear.
     baud = int(board.clock_hz // LEAST_CYCLES)
-    shell = shell_of(configs, board.clock_hz, baud)
+    shell = shell_of(board, configs, board.clock_hz, baud)
     room.check_before(board.variants[variant].part, shell, SHELL, configs)
     program = verilate(_recipe(board, variant, shell, baud, bool(waves)), build_dir)
     command = [str(program)]
@@ -83,7 +92,7 @@ def start(
             path = process.stdout.readline().strip()
             if not path:
                 raise Failure(f"the virtual board ended with code {process.wait()}")
-            yield Port(path, SLOWEST_BAUD)
+            yield Port(path, SLOWEST_BAUD, process.pid)
         finally:
             process.stdin.close()
             try:
@@ -96,7 +105,9 @@ def _recipe(board: Board, variant: str, shell: Mapping[str, str], baud: int, wav
     """What the program is built from: the board's design as synthesis gets it, and models of the
     primitives at its pins."""
     platform = board.variants[variant].platform()
-    plan = platform.prepare(Top(board, shell, board.clock_hz), NAME, emit_src=False)
+    reference = platform.default_clk_constraint.frequency
+    settings = board.pll.settings(reference, board.clock_hz)
+    plan = platform.prepare(Top(board, shell, settings), NAME, emit_src=False)
     verilog = {f"{NAME}.v": _to_verilog(_text(plan.files[f"{NAME}.il"]))}
     verilog |= {file.name: file.read_text() for file in sorted(MODELS.glob("*.v"))}
     verilog |= shell

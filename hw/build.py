@@ -1,61 +1,92 @@
-"""Emit an array or a unit of it as Verilog, with a manifest and a FuseSoC core file beside it."""
+"""Emit an array or a unit of it as Verilog, or a shell around arrays, with a manifest, a FuseSoC
+core file and, of a shell, its registers in many formats."""
 
 import argparse
 import json
-import os
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from hw.designs import Design, shell_design, unit_design
 from hw.emit import emission
-from hw.engines import ARRAY, UNITS, find_unit
+from hw.engines import ARRAY, UNITS
+from hw.folder import check_free, replace_folder
 from hw.fusesoc import core_file
-from hw.manifest import FILE, is_ours, manifest, skipstone_version
+from hw.manifest import FILE, manifest, skipstone_version
+from hw.shells import LINKS
 from spec.config import Config
 from spec.errors import UserError, cli
-from spec.options import ENGINES, add_options, config_from
+from spec.options import add_options, add_pair_options, config_from, pair_from, refuse_pair_options
+
+SETTINGS = {name: text for link in LINKS.values() for name, text in link.settings.items()}
+"""Options that only some shells have."""
+
+BOTH = "both"
+"""What ``--engine`` takes for a shell around an array of each engine."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     arguments = _parser().parse_args(argv)
-    folder = build(config_from(arguments), arguments.out, arguments.unit)
+    folder = build_design(_design(arguments), arguments.out)
     facts = json.loads((folder / FILE).read_text())
     if arguments.json:
         print(json.dumps({"folder": str(folder), **facts}))
         return
     rtl = sum(file.startswith("rtl/") for file in facts["files"])
-    print(
-        f"{folder}: {rtl} Verilog files, top module {facts['top']}, configuration {facts['digest']}"
-    )
+    engines = facts.get("engines", {facts.get("engine"): facts})
+    digests = " and ".join(one["digest"] for one in engines.values())
+    print(f"{folder}: {rtl} Verilog files, top module {facts['top']}, configuration {digests}")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m hw.build", description=__doc__)
-    add_options(parser)
+    add_options(parser, [BOTH])
+    add_pair_options(parser, BOTH)
     units = "; ".join(f"{engine}: {', '.join(units)}" for engine, units in UNITS.items())
-    parser.add_argument("--unit", default=ARRAY, help=f"one of {units} (default: {ARRAY})")
+    parser.add_argument("--unit", help=f"one of {units} (default: {ARRAY})")
+    parser.add_argument(
+        "--shell",
+        help=f"emit arrays within a shell: {', '.join(LINKS)} (default: an array by itself)",
+    )
+    for name, text in SETTINGS.items():
+        parser.add_argument(f"--{name}", type=float, metavar="N", help=f"of that shell: {text}")
     parser.add_argument("--out", metavar="FOLDER", type=Path, help="default: build/<name>")
     parser.add_argument("--json", action="store_true", help="print the manifest as one object")
     return parser
 
 
-def default_name(config: Config, unit: str = ARRAY) -> str:
-    """The engine and the array's size, or the unit; then the preset if it is not the default, or
-    the digest if it is no preset of that size."""
-    options = ENGINES[config.engine]
-    sizes = {option.field: getattr(config, option.field) for option in options.own}
-    stem = f"{config.engine}-{'x'.join(map(str, sizes.values()))}"
-    if unit != ARRAY:
-        sizes, stem = {}, f"{config.engine}-{unit}"
-    for name in options.presets:
-        if options.preset(name, **sizes) == config:
-            return stem + ("" if name == "default" else f"-{name}")
-    return f"{stem}-{config.digest}"
+def _design(arguments: argparse.Namespace) -> Design:
+    """What the options ask for."""
+    if arguments.engine == BOTH:
+        if arguments.shell is None:
+            raise UserError(f"--engine {BOTH} needs a shell around the arrays, such as --shell axi")
+        configs: list[Config] = list(pair_from(arguments))
+    else:
+        refuse_pair_options(arguments, BOTH)
+        configs = [config_from(arguments)]
+    given = {name: getattr(arguments, name) for name in SETTINGS}
+    settings = {name: value for name, value in given.items() if value is not None}
+    if arguments.shell is None:
+        for name in settings:
+            raise UserError(f"--{name} is for a shell: give --shell, too")
+        return unit_design(configs[0], arguments.unit or ARRAY)
+    if arguments.unit is not None:
+        raise UserError(f"--unit {arguments.unit}: a shell is around whole arrays")
+    return shell_design(configs, arguments.shell, **settings)
 
 
 def build(config: Config, out: Path | None = None, unit: str = ARRAY) -> Path:
-    """Emit the array of ``config``, or a unit of it, into the folder ``out``, by default
-    ``build/<name>``.
+    """Emit the array of ``config``, or a unit of it: :func:`build_design` of that.
+
+    Raises
+    ------
+    UserError
+        As that, and if there is no such unit.
+    """
+    return build_design(unit_design(config, unit), out)
+
+
+def build_design(design: Design, out: Path | None = None) -> Path:
+    """Emit a design into the folder ``out``, by default ``build/<name>``.
 
     The folder appears whole or not at all; one of an earlier build is replaced. The same
     configuration gives the same folder, byte for byte.
@@ -63,58 +94,17 @@ def build(config: Config, out: Path | None = None, unit: str = ARRAY) -> Path:
     Raises
     ------
     UserError
-        If there is no such unit, or if the folder cannot be written, or is there already and was
-        not built by us.
+        If the folder cannot be written, or is there already and was not built by us.
     """
-    what, name = find_unit(config, unit), default_name(config, unit)
-    out = Path("build", name) if out is None else Path(out)
-    try:
-        _check_free(out)
-    except OSError as error:
-        raise UserError(f"cannot build into {out}: {error.strerror}") from None
-    emitted = emission(what.make(config), what.top)
-    files = {f"rtl/{file}": text for file, text in emitted.files.items()}
-    files[f"{name}.core"] = core_file(name, skipstone_version(), config, what, list(files))
-    facts = manifest(name, unit, what.top, config, emitted, files)
-    _replace_folder(out, files | {FILE: json.dumps(facts, indent=2) + "\n"})
+    out = Path("build", design.name) if out is None else Path(out)
+    check_free(out)
+    emitted = emission(design.make(), design.top)
+    rtl = {f"rtl/{file}": text for file, text in emitted.files.items()}
+    core = core_file(design, skipstone_version(), list(rtl))
+    files = rtl | {f"{design.name}.core": core} | dict(design.files)
+    facts = manifest(design.name, design.top, design.facts, emitted, files)
+    replace_folder(out, files | {FILE: json.dumps(facts, indent=2) + "\n"})
     return out
-
-
-def _check_free(out: Path) -> None:
-    if out.absolute() == Path.cwd():
-        raise UserError("cannot build into the current folder: name another one with --out")
-    if not os.path.lexists(out):
-        return
-    if out.is_symlink() or not out.is_dir():
-        raise UserError(f"cannot build into {out}: it is there already and is no folder")
-    if any(out.iterdir()) and not is_ours(out):
-        raise UserError(
-            f"cannot build into {out}: it is there already and holds no {FILE} of an earlier "
-            "build; name another folder with --out, or remove it"
-        )
-
-
-def _replace_folder(out: Path, files: Mapping[str, str]) -> None:
-    """Write ``files`` beside ``out`` and then put them in its place."""
-    fresh = out.with_name(f".{out.name}.{os.getpid()}.new")
-    stale = out.with_name(f".{out.name}.{os.getpid()}.old")
-    try:
-        try:
-            for path, text in files.items():
-                (fresh / path).parent.mkdir(parents=True, exist_ok=True)
-                (fresh / path).write_text(text, encoding="utf-8", newline="\n")
-            if out.exists():
-                out.rename(stale)
-            fresh.rename(out)
-        except BaseException:
-            if stale.exists() and not out.exists():
-                stale.rename(out)
-            raise
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
-            shutil.rmtree(stale, ignore_errors=True)
-    except OSError as error:
-        raise UserError(f"cannot build into {out}: {error.strerror}") from None
 
 
 if __name__ == "__main__":

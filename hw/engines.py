@@ -7,6 +7,7 @@ from typing import Any
 from amaranth.lib import wiring
 
 from hw.eie.array import EieArray
+from hw.eie.pe import ProcessingElement
 from hw.nm.engine import NmArray
 from hw.nm.mac import Mac
 from spec.config import Config
@@ -38,7 +39,10 @@ class Unit:
 
 
 UNITS: dict[str, dict[str, Unit]] = {
-    EieConfig.engine: {ARRAY: Unit(EieArray, "eie_array", "EIE array")},
+    EieConfig.engine: {
+        ARRAY: Unit(EieArray, "eie_array", "EIE array"),
+        "pe": Unit(ProcessingElement, "eie_pe", "EIE processing element"),
+    },
     NmConfig.engine: {
         ARRAY: Unit(NmArray, "nm_array", "N:M array"),
         "mac": Unit(Mac, "nm_mac", "N:M MAC unit"),

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable
 
-from hw.engines import Unit
-from spec.config import Config
+from hw.designs import Design
 
 _CORE = """\
 CAPI=2:
-name: skipstone:{engine}:{name}:{version}
-description: Skipstone {title}, configuration {digest}
+name: skipstone:{library}:{name}:{version}
+description: Skipstone {title}, configuration {digests}
 
 filesets:
   rtl:
@@ -30,14 +29,14 @@ targets:
 """
 
 
-def core_file(name: str, version: str, config: Config, unit: Unit, files: Iterable[str]) -> str:
-    """Core file of the design ``name``, whose Verilog ``files`` lie beside it."""
+def core_file(design: Design, version: str, files: Iterable[str]) -> str:
+    """Core file of a design whose Verilog ``files`` lie beside it."""
     return _CORE.format(
-        engine=config.engine,
-        name=name,
+        library=design.library,
+        name=design.name,
         version=version,
-        title=unit.title,
-        digest=config.digest,
-        top=unit.top,
+        title=design.title,
+        digests=design.digests,
+        top=design.top,
         files="\n".join(f"      - {file}" for file in files),
     )

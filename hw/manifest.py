@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from hw.emit import Emission
-from spec.config import Config
 
 FILE = "manifest.json"
 GENERATOR = "skipstone hw.build"
@@ -19,29 +18,26 @@ FORMAT = 1
 
 def manifest(
     name: str,
-    unit: str,
     top: str,
-    config: Config,
+    facts: Mapping[str, Any],
     emission: Emission,
     files: Mapping[str, str],
 ) -> dict[str, Any]:
     """Manifest of a build of ``files`` (texts by path). It says nothing of time or place.
 
-    Its keys: ``generator``, ``format``, ``name``, ``engine``, ``unit``, ``config`` (every field)
-    and its ``digest``, ``top``, ``ports`` (``direction`` and ``width`` of each), ``latencies``
-    (cycles, of the placed modules that declare one), ``tools`` (versions), ``files`` (SHA-256 of
-    each).
+    Its keys: ``generator``, ``format``, ``name``; then ``facts``: of an array or a unit ``engine``,
+    ``unit``, ``config`` (every field) and its ``digest``, of a shell ``shell`` (its link), the
+    settings of that, and ``engines`` (``config`` and ``digest`` of each); ``top``, ``ports``
+    (``direction`` and ``width`` of each), ``latencies`` (cycles, of the placed modules that declare
+    one), ``tools`` (versions), ``files`` (SHA-256 of each).
     """
     return {
         "generator": GENERATOR,
         "format": FORMAT,
         "name": name,
-        "engine": config.engine,
-        "unit": unit,
-        "config": config.to_json(),
-        "digest": config.digest,
+        **facts,
         "top": top,
-        "ports": {port: asdict(facts) for port, facts in emission.ports.items()},
+        "ports": {port: asdict(one) for port, one in emission.ports.items()},
         "latencies": emission.latencies,
         "tools": tool_versions(),
         "files": {

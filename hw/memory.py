@@ -1,10 +1,10 @@
-"""The one memory of all engines: one write port, one synchronous read port.
+"""The memory of all engines: one write port, one synchronous read port.
 
 Every shape is emitted as a Verilog module of its own, so that an ASIC user swaps in a compiled
 SRAM by replacing one file.
 """
 
-from amaranth import Module
+from amaranth import Module, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -13,8 +13,9 @@ from hw.verilog.expressions import vector
 
 _VERILOG = """\
 // A memory of {depth} words of {width} bits: writes one word and reads one word per cycle.
-// A read answers in the next cycle and holds its answer. A read at the edge that writes the same
-// word gives the old word. There is no reset. Replace this module by a macro that does the same.
+// A read answers in the next cycle and holds its answer. What a read at the edge that writes the
+// same word gives is never used. There is no reset. Replace this module by a macro that does the
+// same.
 module {name} (
     input wire clk,
     input wire write_enable,
@@ -24,6 +25,7 @@ module {name} (
     input wire {address}read_address,
     output reg {word}read_data
 );
+  (* no_rw_check *)
   reg {word}memory [0:{last}];
 
   always @(posedge clk) begin
@@ -46,10 +48,12 @@ endmodule
 class Ram(wiring.Component):
     """A memory of ``depth`` words that writes one word and reads one word per cycle.
 
-    A read answers in the next cycle and holds its answer until the next read. A read at the edge
-    that writes the same word gives the old word. The words, and the answer before the first read,
-    are zero in simulation and anything in hardware: there is no reset. An address of ``depth`` or
-    more is a mistake of the caller: what it reads is unspecified, what it writes lands anywhere.
+    A read answers in the next cycle and holds its answer until the next read. What a read at the
+    edge that writes the same word gives is unspecified: Amaranth's simulator gives the word's
+    inverse, so that nobody depends on it, emitted Verilog the old word. The words, and the answer
+    before the first read, are zero in simulation and anything in hardware: there is no reset. An
+    address of ``depth`` or more is a mistake of the caller: what it reads is unspecified, what it
+    writes lands anywhere.
 
     Parameters
     ----------
@@ -106,9 +110,19 @@ class Ram(wiring.Component):
             write.data.eq(self.write_data),
             read.en.eq(self.read_enable),
             read.addr.eq(self.read_address),
-            self.read_data.eq(read.data),
         ]
+        self._answer(m, read.data, spoil=platform is None)
         return m
+
+    def _answer(self, m: Module, word: Signal, spoil: bool) -> None:
+        """Hand on the word; without a platform, which is simulation, a wrong one where none is
+        promised."""
+        clashed = Signal()
+        if spoil:
+            with m.If(self.read_enable):
+                same = self.read_address == self.write_address
+                m.d.sync += clashed.eq(self.write_enable & same)
+        m.d.comb += self.read_data.eq(word ^ clashed.replicate(self.width))
 
     def verilog(self, name: str) -> str:
         """The memory as the Verilog module ``name``."""

@@ -1,10 +1,13 @@
 """Requantize: the one rounding of a layer, as :func:`spec.numbers.requantize` states it."""
 
-from amaranth import Const, Module, Mux, Signal, signed, unsigned
+from amaranth import Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from spec.numbers import signed_bounds
+
+DIGIT_BITS = 2
+"""Bits of the shift that one step works off: a choice of four is what two lookup tables make."""
 
 
 class Requantize(wiring.Component):
@@ -50,37 +53,65 @@ class Requantize(wiring.Component):
         m = Module()
         total = Signal(signed(self.acc_bits + 1))
         product = Signal(signed(self.acc_bits + 1 + self.multiplier_bits))
-        rounded = Signal.like(product)
+        rounded = Signal(signed(self.act_bits + 1))
+        outside = Signal()
+        negative = Signal()
 
         # Add the bias.
         m.d.sync += total.eq(self.acc + self.bias)
 
-        # Scale up.
-        m.d.sync += product.eq(total * self.multiplier)
+        # Scale up. A multiplier of one bit needs none.
+        if self.multiplier_bits == 1:
+            m.d.sync += product.eq(Mux(self.multiplier, total, 0))
+        else:
+            m.d.sync += product.eq(total * self.multiplier)
 
-        # Shift down to the nearest integer, ties to even: what is shifted out is above, at or below
-        # a half.
-        shifted = Signal.like(product)
-        ones = Signal(len(product))
-        half = Signal(len(product))
-        above = Signal()
-        tie = Signal()
-        m.d.comb += [
-            shifted.eq(product >> self.shift),
-            ones.eq(~(Const(-1, len(product)) << self.shift)),
-            half.eq(ones ^ (ones >> 1)),
-            above.eq((product & half).any() & (product & (ones >> 1)).any()),
-            tie.eq((product & half).any() & ~(product & (ones >> 1)).any()),
+        # Shift down to the nearest integer, ties to even: a half stands below it, and below that
+        # is anything or nothing.
+        shifted, rest, beyond = self._shift(m, Cat(0, product).as_signed())
+        half, floor = shifted[0], shifted[1:].as_signed()
+        m.d.sync += [
+            rounded.eq(floor + (half & (rest | floor[0]))),
+            outside.eq(beyond),
+            negative.eq(product[-1]),
         ]
-        m.d.sync += rounded.eq(shifted + (above | (tie & shifted[0])))
 
         # Saturate, and clip negative results if asked.
         low, high = signed_bounds(self.act_bits)
-        least = Mux(self.relu, 0, low)
-        with m.If(rounded < least):
-            m.d.comb += self.o.eq(least)
-        with m.Elif(rounded > high):
+        with m.If(negative & self.relu):
+            m.d.comb += self.o.eq(0)
+        with m.Elif(negative & outside):
+            m.d.comb += self.o.eq(low)
+        with m.Elif(outside | (rounded[-2:] == 0b01)):
             m.d.comb += self.o.eq(high)
         with m.Else():
             m.d.comb += self.o.eq(rounded)
         return m
+
+    def _shift(self, m: Module, value: Value) -> tuple[Value, Value, Value]:
+        """What of ``value`` a result and the half below it are made of; whether anything below is
+        not zero; whether the whole does not fit.
+
+        By large steps first: behind each, only those bits are kept that a smaller one may still
+        bring into the result.
+        """
+        rest, beyond = [], []
+        for low in reversed(range(0, len(self.shift), DIGIT_BITS)):
+            digit = self.shift[low : low + DIGIT_BITS]
+            size = min(len(value), self.act_bits + (1 << low))
+            kept = Signal(signed(size), name=f"shifted{low}")
+            lost, over = Signal(name=f"lost{low}"), Signal(name=f"over{low}")
+            with m.Switch(digit):
+                for step in range(1 << len(digit)):
+                    count = min(step << low, len(value) - 1)
+                    moved = value[count:]
+                    with m.Case(step):
+                        m.d.comb += [
+                            kept.eq(moved.as_signed()),
+                            lost.eq(value[:count].any()),
+                            over.eq(moved[size - 1 :].any() & ~moved[size - 1 :].all()),
+                        ]
+            rest.append(lost)
+            beyond.append(over)
+            value = kept
+        return value, Cat(rest).any(), Cat(beyond).any()

@@ -18,7 +18,7 @@ import torch
 from hw.build import build
 from sim.devices import open_device
 from spec import image
-from spec.eie.config import EieConfig, preset
+from spec.eie.config import PRESETS, EieConfig, preset
 from spec.eie.counters import LOST
 from spec.eie.cycles import dense_cycles
 from spec.eie.program import Program
@@ -43,7 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m sim.demo", description=(__doc__ or "").splitlines()[0]
     )
     parser.add_argument("--data", metavar="DIR", help="IDX files of MNIST or Fashion-MNIST")
-    parser.add_argument("--pes", type=int, default=64, help="processing elements (default 64)")
+    known = ", ".join(PRESETS)
+    parser.add_argument("--preset", default="default", help=f"one of {known} (default: default)")
+    parser.add_argument("--pes", type=int, help="processing elements (default: the preset's)")
     parser.add_argument("--seed", type=int, default=1, help="of training and shuffling (default 1)")
     parser.add_argument(
         "--rtl", type=int, default=256, help="digits to run in Verilator (default 256)"
@@ -54,7 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f"--rtl {arguments.rtl}: at least one digit has to run in Verilator")
     if not 0 <= arguments.seed < 1 << 32:
         raise UserError(f"--seed {arguments.seed}: must be from 0 to {(1 << 32) - 1}")
-    config = preset("default", pes=arguments.pes)
+    sizes = {} if arguments.pes is None else {"pes": arguments.pes}
+    config = preset(arguments.preset, **sizes)
     if arguments.save:
         make_folder(Path(arguments.save).parent)
     data = idx_folder(arguments.data) if arguments.data else digits()

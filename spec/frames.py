@@ -13,18 +13,25 @@ both sides back to the beginning of a frame, so a lost byte costs a frame, never
 ======== ============================== ==============================
 kind     the host's payload             the device's
 ======== ============================== ==============================
-HELLO    nothing                        nothing; the next number is expected to be any
+HELLO    nothing                        nothing
 READ     address (2 bytes)              outcome (1 byte), word (4)
 WRITE    address (2 bytes), word (4)    outcome (1 byte)
-SEND     last (1 byte), words           words taken (2 bytes): all, or none
+SEND     last (1 byte), words           words that there was room for (2 bytes)
 RECEIVE  most words wanted (2 bytes)    words that are there
 ======== ============================== ==============================
+
+A HELLO is always done anew, whatever its number. A device that was reset answers nothing before the
+first one, so that nobody takes it for one that still knows what it was told.
+
+The words of a SEND are taken if there was room for all of them, and else none is; the last one ends
+its message if ``last`` is 1. One of no words only asks for the room.
 
 Numbers of several bytes have the lowest one first.
 """
 
+import binascii
 from collections.abc import Iterator
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 
 END, ESC, ESC_END, ESC_ESC = 0xC0, 0xDB, 0xDC, 0xDD
 
@@ -35,10 +42,18 @@ CRC_START = 0xFFFF
 
 CRC_BYTES = CRC_BITS // 8
 HEAD_BYTES = 2
-MOST_WORDS = 256
-"""Of a SEND or a RECEIVE."""
+ADDRESS_BYTES = 2
+"""Of which those bits count that an address has."""
 
-MOST_BYTES = HEAD_BYTES + 2 + 4 * MOST_WORDS + CRC_BYTES
+COUNT_BYTES = 2
+LAST_BYTES = 1
+OUTCOME_BYTES = 1
+WORD_BYTES = 4
+
+MOST_WORDS = 254
+"""Of a SEND or a RECEIVE: a frame of so many fits into 1024 bytes."""
+
+MOST_BYTES = HEAD_BYTES + LAST_BYTES + WORD_BYTES * MOST_WORDS + CRC_BYTES
 """Of a frame, before what is written as two bytes."""
 
 
@@ -52,15 +67,41 @@ class Kind(IntEnum):
     RECEIVE = 4
 
 
+REQUEST_BYTES = {
+    Kind.HELLO: 0,
+    Kind.READ: ADDRESS_BYTES,
+    Kind.WRITE: ADDRESS_BYTES + WORD_BYTES,
+    Kind.SEND: LAST_BYTES,
+    Kind.RECEIVE: COUNT_BYTES,
+}
+"""Of the host's payload, without the words of a SEND."""
+
+ANSWER_BYTES = {
+    Kind.HELLO: 0,
+    Kind.READ: OUTCOME_BYTES + WORD_BYTES,
+    Kind.WRITE: OUTCOME_BYTES,
+    Kind.SEND: COUNT_BYTES,
+    Kind.RECEIVE: 0,
+}
+"""Of the device's payload, without the words of a RECEIVE."""
+
+
+class Outcome(IntFlag):
+    """Bits of an outcome.
+
+    FAILED
+        The access was refused, as on a bus.
+    WAITING
+        There are words to be received.
+    """
+
+    FAILED = 1
+    WAITING = 2
+
+
 def crc(data: bytes, start: int = CRC_START) -> int:
     """Of some bytes; with ``start`` that of those before them, of all."""
-    value = start
-    for byte in data:
-        value ^= byte << (CRC_BITS - 8)
-        for _ in range(8):
-            top = value >> (CRC_BITS - 1)
-            value = (value << 1 ^ (CRC_POLYNOMIAL if top else 0)) & ((1 << CRC_BITS) - 1)
-    return value
+    return binascii.crc_hqx(data, start)
 
 
 def encode(number: int, kind: int, payload: bytes) -> bytes:

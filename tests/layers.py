@@ -28,11 +28,11 @@ LAYERS = {
     "sw": _layer(),
     "sw.compress": _layer("spec", "numpy torch tqdm mlxtend safetensors matplotlib"),
     "sw.compile": _layer("spec", "numpy torch tqdm safetensors"),
-    "sw.host": _layer("spec", "numpy tqdm"),
+    "sw.host": _layer("spec", "numpy serial tqdm"),
     "sim": _layer(
         "hw sw.host spec",
-        "amaranth cocotb cocotb_tools efficientnet_lite_pytorch find_libpython matplotlib numpy "
-        "PIL tokenizers tqdm",
+        "amaranth cocotb cocotb_tools cocotbext efficientnet_lite_pytorch find_libpython "
+        "matplotlib numpy PIL tokenizers tqdm",
     ),
     "boards": _layer("hw sim sw.host spec", "amaranth amaranth_boards numpy serial tqdm"),
 }
@@ -45,6 +45,7 @@ WHOLE_FLOW = {
     "sim.bench.eie": "packs layers without a network, and predicts them",
     "sim.bench.layers": "draws layers as the compiler takes them",
     "sim.bench.patterns": "prunes layers to patterns, and packs them without a network",
+    "sim.bench.useful": "compiles a layer that suits an array",
     "sim.bench.designs": "prunes and compiles networks for every design that is compared",
     "sim.bench.subject": "is a torch network and its samples",
     "sim.bench.subjects": "trains, draws or captures the networks to compare them on",

@@ -1,6 +1,6 @@
 """Accumulators: one exact sum per row, shared in time by the MAC and by drain."""
 
-from amaranth import Module, Mux, signed
+from amaranth import Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -17,10 +17,13 @@ class Accumulators(wiring.Component):
     Members
     -------
     mac_read, mac_write : ports for the MAC
+    clearing : Out
+        The MAC's datum, which is to be zero now, goes to a row that is cleared.
     take : In
         Read the sum of ``take_row`` into ``taken``.
     clear : In
-        Set the sum of ``take_row`` to zero; a sum taken in the same cycle is the old one.
+        Set the sum of ``take_row`` to zero, in the next cycle; a sum taken in the same one is the
+        old one.
     taken : Out
         Sum taken in the cycle before.
     """
@@ -32,6 +35,7 @@ class Accumulators(wiring.Component):
             {
                 "mac_read": In(MemoryRead(config.row_bits, acc)),
                 "mac_write": In(MemoryWrite(config.row_bits, acc)),
+                "clearing": Out(1),
                 "take": In(1),
                 "clear": In(1),
                 "take_row": In(config.row_bits),
@@ -42,13 +46,19 @@ class Accumulators(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.sums = sums = Ram(self.config.acc_bits, self.config.rows)
+        clear_row = Signal.like(self.take_row)
+
+        # Clear a cycle later: a word is not written at the edge that reads it.
+        m.d.sync += [self.clearing.eq(self.clear), clear_row.eq(self.take_row)]
+
+        # Read and write for the MAC or for drain.
         m.d.comb += [
             sums.read_enable.eq(self.take | self.mac_read.enable),
             sums.read_address.eq(Mux(self.take, self.take_row, self.mac_read.address)),
             self.taken.eq(sums.read_data),
             self.mac_read.data.eq(sums.read_data),
-            sums.write_enable.eq(self.clear | self.mac_write.enable),
-            sums.write_address.eq(Mux(self.clear, self.take_row, self.mac_write.address)),
-            sums.write_data.eq(Mux(self.clear, 0, self.mac_write.data)),
+            sums.write_enable.eq(self.clearing | self.mac_write.enable),
+            sums.write_address.eq(Mux(self.clearing, clear_row, self.mac_write.address)),
+            sums.write_data.eq(self.mac_write.data),
         ]
         return m

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.eie.counters import Counters
 from hw.eie.payloads import DrainOrder, HostAccess, Phase, settings_layout
+from hw.eie.tallies import SETTLE_CYCLES
 from hw.memory import Ram
 from spec.config import IO_DATA_BITS, bits_for
 from spec.eie.config import EieConfig
@@ -92,6 +93,7 @@ class CentralControl(wiring.Component):
         self._failed = Signal(name="failed")
         self._started = Signal(name="started")
         self._ended = Signal(name="ended")
+        self._settling = Signal(range(SETTLE_CYCLES + 1), name="settling")
 
     def elaborate(self, platform):
         m = Module()
@@ -104,7 +106,7 @@ class CentralControl(wiring.Component):
         m.d.comb += [
             self.busy.eq(~states.ongoing("host")),
             self.reducing.eq(states.ongoing("drain")),
-            self.host_ready.eq(states.ongoing("host") & ~self.phase.save),
+            self.host_ready.eq(states.ongoing("host") & (self._settling == 0)),
             self.phase.scanning.eq(self.scanning),
         ]
         return m
@@ -195,8 +197,12 @@ class CentralControl(wiring.Component):
         ]
 
     def _go_on(self, m: Module) -> None:
-        """Turn the halves; the counters of a pass are saved a cycle after it."""
+        """Turn the halves; the counters of a pass are saved a cycle after it, and settle."""
         m.d.sync += [self.phase.save.eq(self._ended), self.phase.saved_pass.eq(self._number)]
+        with m.If(self._ended):
+            m.d.sync += self._settling.eq(SETTLE_CYCLES)
+        with m.Elif(self._settling != 0):
+            m.d.sync += self._settling.eq(self._settling - 1)
         with m.If(self._started):
             m.d.sync += self.half.eq(0)
         with m.Elif(self._ended):

@@ -77,6 +77,7 @@ class Lane(wiring.Component):
         connect(m, mac.write, accumulators.mac_write)
         m.d.comb += [
             mac.weight.eq(self.weight),
+            mac.clear.eq(accumulators.clearing),
             self.busy.eq(mac.busy),
             accumulators.take.eq(self.order.enable),
             accumulators.clear.eq(self.order.clear),

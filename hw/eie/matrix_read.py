@@ -39,7 +39,7 @@ class MatrixRead(wiring.Component):
     busy : Out
         An entry is handed on in this cycle (and leaves ``o`` in the next).
     pad : Out
-        That entry is a pad, on its own.
+        The entry on ``o`` is a pad, on its own.
     reads : Out
         A line is read in this cycle.
     """
@@ -64,51 +64,51 @@ class MatrixRead(wiring.Component):
         config = self.config
         m = Module()
         m.submodules.lines = lines = Ram(config.line_bits, config.lines)
-        position = Signal(pointer_layout(config))
-        end = Signal(pointer_layout(config))
+        slot = Signal(config.slot_bits)
+        one = Signal(pointer_layout(config))
+        step = Signal(pointer_layout(config))
+        coming = Signal(pointer_layout(config))
+        end = Signal(config.pointer_bits)
         values = Signal.like(self.i.payload.values)
         first = Signal()
         share = Signal()
         last = Signal()
         take = Signal()
 
-        this, following = self._look(m, lines.read_data, position.slot)
+        this, following = self._look(m, lines.read_data, slot)
 
-        # Step to the next entry, or over it if it shares this one's cycle.
-        last_slot = Signal(config.slot_bits)
-        m.d.comb += last_slot.eq(self._last_slot(m))
-        one, one_ends_line = self._step(m, position, last_slot, 1)
-        two, two_ends_line = self._step(m, position, last_slot, 2)
+        # Step to the next entry, or over it if it shares this one's cycle; at most to the next
+        # line.
+        ends = one.as_value() >= end
+        m.d.comb += [step.eq(one), last.eq(ends)]
         if config.share_pads:
-            in_line = ~one_ends_line & (one < end.as_value())
-            leads, trails = following.code != 0, (following.code == 0) & two_ends_line
-            m.d.comb += share.eq(in_line & Mux(this.code == 0, leads, trails))
-        next_position = Mux(share, two, one)
-        m.d.comb += last.eq(next_position >= end.as_value())
+            two = self._behind(m, one, "two")
+            leads, trails = following.code != 0, (following.code == 0) & (two.slot == 0)
+            here = (one.slot != 0) & ~ends
+            m.d.comb += share.eq(here & Mux(this.code == 0, leads, trails))
+            with m.If(share):
+                m.d.comb += [step.eq(two), last.eq(two.as_value() >= end)]
 
         # Take the next column together with the last entry of this one.
-        m.d.comb += [self.i.ready.eq(~self.busy | last), take.eq(self.i.valid & self.i.ready)]
+        m.d.comb += [
+            self.i.ready.eq(~self.busy | last),
+            take.eq(self.i.valid & self.i.ready),
+            coming.as_value().eq(Mux(take, self.i.payload.start.as_value(), step.as_value())),
+        ]
+        m.d.sync += [
+            self.busy.eq(take | (self.busy & ~last)),
+            first.eq(take),
+            slot.eq(coming.slot),
+            one.eq(self._behind(m, coming, "following_one")),
+        ]
         with m.If(take):
-            m.d.sync += [
-                self.busy.eq(1),
-                first.eq(1),
-                position.eq(self.i.payload.start),
-                end.eq(self.i.payload.end),
-                values.eq(self.i.payload.values),
-            ]
-        with m.Else():
-            m.d.sync += [
-                self.busy.eq(self.busy & ~last),
-                first.eq(0),
-                position.as_value().eq(next_position),
-            ]
+            m.d.sync += [end.eq(self.i.payload.end), values.eq(self.i.payload.values)]
 
         # Read the first line of a new column, or the line that follows the one that ends now.
-        line_ends = Mux(share, two_ends_line, one_ends_line)
         m.d.comb += [
-            self.reads.eq(take | (self.busy & line_ends & ~last)),
+            self.reads.eq(take | (self.busy & (step.slot == 0) & ~last)),
             lines.read_enable.eq(self.reads),
-            lines.read_address.eq(Mux(take, self.i.payload.start.line, position.line + 1)),
+            lines.read_address.eq(coming.line),
         ]
 
         self._hand_on(m, this, following, share)
@@ -139,7 +139,7 @@ class MatrixRead(wiring.Component):
         """Hand on the weight, or a pad that found no company."""
         pad_leads = share & (this.code == 0)
         pad = Mux(pad_leads, this.run, following.run)
-        m.d.comb += self.pad.eq(self.busy & (this.code == 0) & ~share)
+        m.d.comb += self.pad.eq(self.o.valid & (self.o.payload.entry.code == 0))
         m.d.sync += [
             self.o.valid.eq(self.busy),
             self.o.payload.entry.eq(Mux(pad_leads, following, this)),
@@ -175,19 +175,15 @@ class MatrixRead(wiring.Component):
                         m.d.comb += entries[slot].eq(line[slot * width : (slot + 1) * width])
         return entries
 
-    def _step(
-        self, m: Module, position: data.View, last_slot: Signal, count: int
-    ) -> tuple[Signal, Signal]:
-        """The position ``count`` entries on, at most the first of the next line; whether it is
-        that one."""
-        after = Signal(pointer_layout(self.config), name=f"after{count}")
-        ends_line = Signal(name=f"ends_line{count}")
-        m.d.comb += ends_line.eq(position.slot + count > last_slot)
-        with m.If(ends_line):
-            m.d.comb += after.line.eq(position.line + 1)
-        with m.Else():
-            m.d.comb += [after.line.eq(position.line), after.slot.eq(position.slot + count)]
-        return after.as_value(), ends_line
+    def _behind(self, m: Module, position: data.View, name: str) -> data.View:
+        """The position of the next entry, at most the first of the next line."""
+        behind = Signal(pointer_layout(self.config), name=name)
+        ends_line = position.slot >= self._last_slot(m)
+        m.d.comb += [
+            behind.line.eq(position.line + ends_line),
+            behind.slot.eq(Mux(ends_line, 0, position.slot + 1)),
+        ]
+        return behind
 
 
 def _pick(entries: list[Signal], slot: Signal) -> Signal:

@@ -154,7 +154,8 @@ class Phase(wiring.Signature):
 
     ``scanning`` while columns are broadcast (to the PEs of one cluster), ``computing`` until all
     PEs have finished these;
-    ``save`` in the cycle after a pass has ended, with that pass's number.
+    ``save`` in the cycle after a pass has ended. ``saved_pass`` is the number of the pass of the
+    cycle before.
     """
 
     def __init__(self, config: EieConfig):

@@ -7,7 +7,6 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from hw.eie.act_queue import ActQueue
 from hw.eie.ahead_queue import AheadQueue
 from hw.eie.biases import Biases
-from hw.eie.counters import Counters
 from hw.eie.lane import Lane
 from hw.eie.matrix_read import MatrixRead
 from hw.eie.payloads import (
@@ -22,6 +21,7 @@ from hw.eie.payloads import (
 )
 from hw.eie.pointer_read import PointerRead
 from hw.eie.row_accumulate import RowAccumulate
+from hw.eie.tallies import Tallies
 from hw.eie.weight_decode import WeightDecode
 from hw.emit import Placed
 from spec.config import bits_for
@@ -90,11 +90,12 @@ class ProcessingElement(wiring.Component):
         lanes = [Placed(Lane(config), "eie_lane") for _ in range(config.lanes)]
         for number, lane in enumerate(lanes):
             m.submodules[f"lane{number}"] = lane
-        m.submodules.counters = counters = Counters(config, PE_COUNTERS, self._increments)
+        m.submodules.counters = counters = Tallies(config, PE_COUNTERS, self._increments)
 
         # From column to entries.
         connect(m, flipped(self.broadcast), queue.i)
         connect(m, queue.o, pointers.i)
+        m.d.comb += [pointers.comes.eq(queue.comes), pointers.coming.eq(queue.coming)]
         if config.ahead_depth:
             m.submodules.ahead = ahead = AheadQueue(config)
             connect(m, pointers.o, ahead.i)
@@ -152,23 +153,24 @@ class ProcessingElement(wiring.Component):
             m.d.comb += getattr(lane.order, name).eq(getattr(self.drain, name))
 
     def _tell(self, m: Module, queue, pointers, matrix, rows, lanes, counters) -> None:
-        """Count what this PE does in every cycle, and say when it is idle or in error."""
-        waiting = Signal()
+        """Count what this PE did in the cycle before, and say when it is idle or in error."""
+        waiting, late = Signal(), Signal.like(counters.events)
         computing, scanning = self.phase.computing, self.phase.scanning
         work_behind_pointers = matrix.i.valid
         states = {
-            "busy": matrix.busy & ~matrix.pad,
-            "pads": matrix.pad,
             "empty": ~matrix.busy & ~work_behind_pointers & pointers.empty,
             "imbalance": computing & ~scanning & ~matrix.busy & ~waiting,
         }
-        states["starved"] = computing & ~Cat(states.values()).any()
+        states["starved"] = computing & ~matrix.busy & ~Cat(states.values()).any()
         events = states | {
             "blocking": self.offered & ~self.broadcast.ready,
             "lines": matrix.reads,
             "gated": self._gated(matrix, rows),
         }
+        # Whether an entry is a pad is known only when it is on its way.
+        seen = {"busy": matrix.o.valid & ~matrix.pad, "pads": matrix.pad}
         connect(m, flipped(self.phase), counters.phase)
+        m.d.sync += [late[name].eq(event) for name, event in events.items()]
         m.d.comb += [
             waiting.eq(queue.o.valid | pointers.busy | work_behind_pointers),
             self.idle.eq(
@@ -178,7 +180,7 @@ class ProcessingElement(wiring.Component):
             self.row_error.eq(rows.error),
             self.pointer_error.eq(pointers.error),
         ]
-        m.d.comb += [counters.events[name].eq(events[name]) for name in PE_COUNTERS]
+        m.d.comb += [counters.events[name].eq(seen.get(name, late[name])) for name in PE_COUNTERS]
 
     def _gated(self, matrix, rows):
         """Lanes that stand still while the others make this cycle's update."""
@@ -187,7 +189,7 @@ class ProcessingElement(wiring.Component):
         idle = [value == 0 for value in rows.o.payload.values]
         return Mux(rows.o.valid, sum(idle), 0)
 
-    def _serve_host(self, m: Module, lanes, counters: Counters, writes: dict) -> None:
+    def _serve_host(self, m: Module, lanes, counters: Tallies, writes: dict) -> None:
         """Spread the host's writes over the memories, and answer its reads."""
         host, config = self.host, self.config
         for memory, port in writes.items():

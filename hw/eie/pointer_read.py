@@ -1,19 +1,19 @@
-"""Pointer read: where a column's entries begin and end, in one cycle, from two banks."""
+"""Pointer read: where a column's entries begin and end, in one cycle."""
 
-from amaranth import Module, Mux, Signal
+from amaranth import Module, Signal
 from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.eie.payloads import MemoryWrite, column_layout, span_layout
-from hw.memory import Ram
+from hw.eie.pointer_store import PointerStore
 from spec.eie.config import EieConfig
 
 
 class PointerRead(wiring.Component):
     """Looks up p[j] and p[j+1] for a column j, and drops the column if it has no entries here.
 
-    Pointers of even address stand in one bank, odd ones in the other, so any two neighbours come in
-    one cycle. A column without entries is held for exactly one cycle.
+    The pointers are read while the column is on its way to the head of the activation queue, and
+    compared when it is there. A column without entries is held for exactly one cycle.
 
     Attributes
     ----------
@@ -23,6 +23,8 @@ class PointerRead(wiring.Component):
     Members
     -------
     i : stream of columns, from the activation queue
+    comes, coming : In
+        Another column will be on ``i`` in the next cycle, and its pointer.
     o : stream of spans, to matrix read
     write : pointers from the host
     busy : Out
@@ -40,6 +42,8 @@ class PointerRead(wiring.Component):
         super().__init__(
             {
                 "i": In(stream.Signature(column_layout(config))),
+                "comes": In(1),
+                "coming": In(config.pointer_address_bits),
                 "o": Out(stream.Signature(span_layout(config))),
                 "write": In(MemoryWrite(config.pointer_address_bits, config.pointer_bits)),
                 "busy": Out(1),
@@ -51,14 +55,14 @@ class PointerRead(wiring.Component):
     def elaborate(self, platform):
         config = self.config
         m = Module()
-        m.submodules.even = even = Ram(config.pointer_bits, config.bank_columns)
-        m.submodules.odd = odd = Ram(config.pointer_bits, config.bank_columns)
-        is_odd = Signal()
-        values = Signal.like(self.i.payload.values)
+        m.submodules.store = store = PointerStore(config)
         take = Signal()
-        address = self.i.payload.pointer
+        backward, behind, same = Signal(), Signal(), Signal()
 
-        # Take the next column as soon as this one has gone.
+        # Read this pointer and the next one.
+        m.d.comb += [store.enable.eq(self.comes), store.address.eq(self.coming)]
+
+        # Take the next column as soon as this one has gone, and compare its pointers.
         m.d.comb += [
             self.i.ready.eq(~self.busy | self.empty | self.o.ready),
             take.eq(self.i.valid & self.i.ready),
@@ -66,34 +70,22 @@ class PointerRead(wiring.Component):
         with m.If(self.i.ready):
             m.d.sync += self.busy.eq(take)
         with m.If(take):
-            m.d.sync += [is_odd.eq(address[0]), values.eq(self.i.payload.values)]
-
-        # Read this pointer and the next one; they never share a bank.
-        m.d.comb += [
-            even.read_enable.eq(take),
-            even.read_address.eq((address + 1) >> 1),
-            odd.read_enable.eq(take),
-            odd.read_address.eq(address >> 1),
-        ]
+            m.d.sync += [
+                self.o.payload.start.eq(store.start),
+                self.o.payload.end.eq(store.end),
+                self.o.payload.values.eq(self.i.payload.values),
+                backward.eq(store.end < store.start),
+                behind.eq(store.end > config.pointer_limit),
+                same.eq(store.end == store.start),
+            ]
 
         # Hand on the span, or drop it.
-        start, end = self.o.payload.start.as_value(), self.o.payload.end.as_value()
-        bad = Signal()
         m.d.comb += [
-            start.eq(Mux(is_odd, odd.read_data, even.read_data)),
-            end.eq(Mux(is_odd, even.read_data, odd.read_data)),
-            self.o.payload.values.eq(values),
-            bad.eq((end < start) | (end > config.pointer_limit)),
-            self.empty.eq(self.busy & ((start == end) | bad)),
-            self.error.eq(self.busy & bad),
+            self.empty.eq(self.busy & (same | backward | behind)),
+            self.error.eq(self.busy & (backward | behind)),
             self.o.valid.eq(self.busy & ~self.empty),
         ]
 
         # Write what the host sends.
-        for bank, parity in ((even, 0), (odd, 1)):
-            m.d.comb += [
-                bank.write_enable.eq(self.write.enable & (self.write.address[0] == parity)),
-                bank.write_address.eq(self.write.address >> 1),
-                bank.write_data.eq(self.write.data),
-            ]
+        connect(m, flipped(self.write), store.write)
         return m

@@ -1,11 +1,13 @@
-"""Measure area and clock of an engine on an FPGA, and write them to results/."""
+"""Measure area and clock of an engine, or of a unit, on an FPGA, and write them to results/."""
 
 import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from hw.measure import compare, nm
+from hw.engines import UNITS
+from hw.measure import compare, families, nm, units
 from spec.errors import UserError, cli
 from spec.files import make_folder, write_file
 
@@ -16,27 +18,45 @@ ENGINES = {"nm": nm}
 
 def main(argv: Sequence[str] | None = None) -> None:
     arguments = _parser().parse_args(argv)
+    if (arguments.engine is None) == (arguments.unit is None):
+        raise UserError("say what to measure: either --engine or --unit")
+    least = 1 if arguments.engine else 0
+    seeds = arguments.seeds if arguments.seeds is not None else SEEDS * least
+    if not least <= seeds <= 99:
+        raise UserError(f"--seeds {seeds}: must be {least} to 99")
+    if arguments.unit:
+        row = units.run(arguments.unit, arguments.preset, arguments.family, seeds)
+        _write(units.FILE, units.document(RESULTS / units.FILE, row))
+        print(json.dumps(row, indent=2) if arguments.json else units.table(row))
+        return
     if arguments.engine not in ENGINES:
         raise UserError(
             f"engine {arguments.engine!r} cannot be measured; there are {', '.join(ENGINES)}"
         )
-    if not 1 <= arguments.seeds <= 99:
-        raise UserError(f"--seeds {arguments.seeds}: must be 1 to 99")
     engine = ENGINES[arguments.engine]
-    command = f"python -m hw.measure --engine {arguments.engine} --seeds {arguments.seeds}"
-    make_folder(RESULTS)
-    document = {"command": command} | compare.run(engine.COMPARISONS, arguments.seeds)
-    text = json.dumps(document, indent=2) + "\n"
-    write_file(RESULTS / engine.FILE, text.encode())
+    command = f"python -m hw.measure --engine {arguments.engine} --seeds {seeds}"
+    document = {"command": command} | compare.run(engine.COMPARISONS, seeds)
+    text = _write(engine.FILE, document)
     print(text if arguments.json else compare.table(document))
+
+
+def _write(name: str, document: dict[str, Any]) -> str:
+    text = json.dumps(document, indent=2) + "\n"
+    make_folder(RESULTS)
+    write_file(RESULTS / name, text.encode())
+    return text
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m hw.measure", description=__doc__)
     add = parser.add_argument
-    add("--engine", required=True, help=f"one of {', '.join(ENGINES)}")
-    add("--seeds", type=int, default=SEEDS, help=f"places and routes so often (default: {SEEDS})")
-    add("--json", action="store_true", help="print the result file's contents")
+    known = [f"{engine}.{unit}" for engine, parts in UNITS.items() for unit in parts]
+    add("--engine", help=f"compare configurations of one: {', '.join(ENGINES)}")
+    add("--unit", help=f"measure one: {', '.join(known)}")
+    add("--preset", default="default", help="of the unit's engine (default: default)")
+    add("--family", default="ecp5", help=f"of FPGAs: {', '.join(families.FAMILIES)}")
+    add("--seeds", type=int, help="places and routes so often: engines 5 times, units never")
+    add("--json", action="store_true", help="print the figures as JSON")
     return parser
 
 

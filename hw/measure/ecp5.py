@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,9 @@ _PART = ("--85k", "--package", "CABGA756", "--speed", "6")
 
 GOAL_MHZ = 100
 """What nextpnr is asked for; it goes on to the best that it finds."""
+
+FOR_GOAL = f"scratchpad -set abc9.D {1_000_000 // GOAL_MHZ}"
+"""A pass that has logic made no faster, and so no larger, than the goal asks for (in ps)."""
 
 TOP = "harness"
 
@@ -67,16 +70,16 @@ def verilog(component: wiring.Component, module: str) -> dict[str, str]:
     return emit(Harness(component, module), TOP)
 
 
-def synthesize(yosys: Yosys, module: str, folder: Path) -> Area:
+def synthesize(yosys: Yosys, module: str, folder: Path, before: Sequence[str] = ()) -> Area:
     """Synthesize the Verilog in ``folder``: the component alone for its area, the harness for
-    placing. Netlists that are there are taken as they are."""
+    placing, both after the passes ``before``. Netlists that are there are taken as they are."""
     cells, netlist = folder / "cells.json", folder / f"{TOP}.json"
     if not netlist.exists():
         read = f"read_verilog {' '.join(sorted(path.name for path in folder.glob('*.v')))}"
         counted, fresh = _fresh(cells), _fresh(netlist)
         count = [f"synth_ecp5 -top {module}", f"tee -q -o {counted.name} stat -json"]
-        yosys.passes([read, *count], folder)
-        yosys.passes([read, f"synth_ecp5 -top {TOP} -json {fresh.name}"], folder)
+        yosys.passes([read, *before, *count], folder)
+        yosys.passes([read, *before, f"synth_ecp5 -top {TOP} -json {fresh.name}"], folder)
         counted.replace(cells)
         fresh.replace(netlist)
     return area_of(json.loads(cells.read_text())["design"]["num_cells_by_type"])

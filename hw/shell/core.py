@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from amaranth import Module
+from amaranth import Module, Mux, ResetInserter, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -16,7 +16,7 @@ from hw.stream_queue import StreamQueue
 from spec.config import Config
 from spec.messages import number
 from spec.nm.config import NmConfig
-from spec.registers.table import EIE, NM
+from spec.registers.table import BITS, EIE, NM
 
 QUEUE_DEPTH = 2
 
@@ -35,6 +35,12 @@ class Core(wiring.Component):
     outcome : stream of what came of them
     i : stream of words of messages
     o : stream of words that come back
+    restart : Out
+        Everything but the registers begins anew.
+    busy, error : Out
+        An array runs; there is an error.
+    dropped : In
+        Frames that the link dropped.
     """
 
     def __init__(self, configs: Sequence[Config]):
@@ -45,6 +51,10 @@ class Core(wiring.Component):
                 "outcome": Out(stream.Signature(outcome_layout())),
                 "i": In(stream.Signature(bus_layout())),
                 "o": Out(stream.Signature(bus_layout())),
+                "restart": Out(1),
+                "busy": Out(1),
+                "error": Out(1),
+                "dropped": In(BITS),
             }
         )
 
@@ -54,7 +64,8 @@ class Core(wiring.Component):
         result_bits = sum(one.lane_bits for one in configs if isinstance(one, NmConfig))
         m.submodules.registers = registers = RegisterFile(configs)
         m.submodules.supervisor = supervisor = Supervisor(configs)
-        m.submodules.arriving = arriving = StreamQueue(bus_layout(), QUEUE_DEPTH)
+        arriving = StreamQueue(bus_layout(), QUEUE_DEPTH)
+        m.submodules.arriving = ResetInserter(supervisor.restart)(arriving)
         m.submodules.intake = intake = Intake(takers(configs))
         m.submodules.router = router = Router(configs)
         m.submodules.outlet = outlet = Outlet(result_bits)
@@ -78,14 +89,25 @@ class Core(wiring.Component):
         connect(m, intake.o, router.i)
         connect(m, router.o, outlet.answers)
         connect(m, outlet.o, flipped(self.o))
+        cut, comes = Signal(), Signal()
+        with m.If(comes):
+            m.d.sync += cut.eq(~self.i.payload.last)
+        m.d.comb += [
+            comes.eq(self.i.valid & self.i.ready),
+            intake.cut.eq(Mux(comes, ~self.i.payload.last, cut)),
+        ]
         for unit in (intake, router, outlet):
             m.d.comb += unit.restart.eq(supervisor.restart)
         m.d.comb += [
             supervisor.receiving.eq(intake.receiving),
             supervisor.sending.eq(outlet.sending),
             supervisor.taken.eq(router.taken),
+            supervisor.dropped.eq(self.dropped),
             supervisor.own_error.eq(registers.error | intake.error),
             outlet.count.eq(registers.kept.RESULTS),
+            self.restart.eq(supervisor.restart),
+            self.busy.eq(supervisor.busy.any()),
+            self.error.eq(supervisor.shown.ERROR != 0),
         ]
         for config in configs:
             self._place(m, config, registers, supervisor, router, outlet)

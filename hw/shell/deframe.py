@@ -25,6 +25,8 @@ class Deframe(wiring.Component):
         A frame is kept, until
     done : In
         it is not needed any more.
+    dropped : Out
+        A frame ends that came broken.
     length : Out
         Its bytes, without the CRC.
     address : In
@@ -39,6 +41,7 @@ class Deframe(wiring.Component):
                 "broken": In(1),
                 "whole": Out(1),
                 "done": In(1),
+                "dropped": Out(1),
                 "length": Out(range(BUFFER_BYTES)),
                 "address": In(range(BUFFER_BYTES)),
                 "data": Out(BYTE_BITS),
@@ -93,14 +96,19 @@ class Deframe(wiring.Component):
             m.d.sync += spoiled.eq(1)
 
         # The end: all is well, or all is forgotten.
+        good = Signal()
+        m.d.comb += [
+            good.eq(
+                ~spoiled
+                & ~escaped
+                & (count >= HEAD_BYTES + CRC_BYTES)
+                & (crc.value == (late[0] << BYTE_BITS | late[1]))
+            ),
+            self.dropped.eq(ends & ~good & (spoiled | escaped | (count != 0))),
+        ]
         with m.If(ends):
             m.d.sync += [
-                self.whole.eq(
-                    ~spoiled
-                    & ~escaped
-                    & (count >= HEAD_BYTES + CRC_BYTES)
-                    & (crc.value == (late[0] << BYTE_BITS | late[1]))
-                ),
+                self.whole.eq(good),
                 self.length.eq(count - CRC_BYTES),
                 count.eq(0),
                 escaped.eq(0),

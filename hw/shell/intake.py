@@ -42,7 +42,10 @@ class Intake(wiring.Component):
     i : stream of words
     o : stream of items
     restart : In
-        Throws away what has come of a message, and the rest of it when it comes.
+        Throws away what has come of a message, and the rest of it when it comes, if
+    cut : In
+        there is one: of all words that came, those that were thrown away before ``i`` among them,
+        the last one did not end its message.
     receiving : Out
         Within a message.
     error : Out
@@ -59,6 +62,7 @@ class Intake(wiring.Component):
                 "i": In(stream.Signature(bus_layout())),
                 "o": Out(stream.Signature(item_layout(takers))),
                 "restart": In(1),
+                "cut": In(1),
                 "receiving": Out(1),
                 "error": Out(ERROR_BITS),
             }
@@ -85,22 +89,21 @@ class Intake(wiring.Component):
                     m.d.comb += [known.eq(1), words.eq(words_for(bits) - 1)]
 
         with m.FSM(name="place"):
-            with m.State("HEAD"), m.If(takes):
-                with m.If(~known):
-                    m.d.comb += self.error.eq(ShellError.HEADER)
-                m.d.sync += [
-                    item.kind.eq(word),
-                    item.engine.eq(word >> KIND_BITS),
-                    end.eq(words),
-                    at.eq(0),
-                ]
-                with m.If(~last & ~self.restart):
-                    with m.If(known):
-                        m.next = "ITEM"
-                    with m.Else():
+            with m.State("HEAD"):
+                with m.If(takes):
+                    with m.If(~known):
+                        m.d.comb += self.error.eq(ShellError.HEADER)
+                    m.d.sync += [
+                        item.kind.eq(word),
+                        item.engine.eq(word >> KIND_BITS),
+                        end.eq(words),
+                        at.eq(0),
+                    ]
+                    with m.If(~last):
                         m.next = "DROP"
-                with m.Elif(~last):
-                    m.next = "DROP"
+                        with m.If(known):
+                            m.next = "ITEM"
+                self._restart(m)
             with m.State("ITEM"):
                 m.d.comb += self.receiving.eq(1)
                 with m.If(takes):
@@ -115,12 +118,19 @@ class Intake(wiring.Component):
                     ]
                     with m.If(last):
                         m.next = "HEAD"
-                with m.If(self.restart & ~(takes & last)):
-                    m.next = "DROP"
+                self._restart(m)
             with m.State("DROP"):
                 m.d.comb += self.receiving.eq(1)
                 with m.If(takes & last):
                     m.next = "HEAD"
+                self._restart(m)
         with m.If(self.restart):
             m.d.sync += self.o.valid.eq(0)
         return m
+
+    def _restart(self, m: Module) -> None:
+        """Begin anew, behind a message that has come in part."""
+        with m.If(self.restart):
+            m.next = "HEAD"
+            with m.If(self.cut):
+                m.next = "DROP"

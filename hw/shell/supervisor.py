@@ -29,7 +29,7 @@ class Supervisor(wiring.Component):
         Of each engine; a cycle in which it does not move does not count.
     own_error : In
         Of the shell, in the cycle in which it happens.
-    taken, receiving, sending : In
+    taken, dropped, receiving, sending : In
         What others have to show.
     """
 
@@ -48,6 +48,7 @@ class Supervisor(wiring.Component):
                 "errors": In(ERROR_BITS).array(count),
                 "own_error": In(ERROR_BITS),
                 "taken": In(BITS),
+                "dropped": In(BITS),
                 "receiving": In(1),
                 "sending": In(1),
             }
@@ -103,6 +104,7 @@ class Supervisor(wiring.Component):
             shown_words.CYCLES_LOW.eq(cycles),
             shown_words.CYCLES_HIGH.eq(cycles >> BITS),
             shown_words.TAKEN.eq(self.taken),
+            shown_words.DROPPED.eq(self.dropped),
         ]
         return m
 

@@ -100,12 +100,18 @@ def check_names(names: Iterable[str]) -> None:
 
 def draw(kind: str, name: str, images: int = 1) -> Drawn:
     """Draw a layer of a set; each has random numbers of its own, so a selection draws the same."""
-    paper = LAYERS[name]
     rng = np.random.default_rng([SEED, SETS.index(kind), list(LAYERS).index(name)])
-    codes = _draw_codes(rng, paper, uneven=kind == "uneven")
-    shape = (images, paper.inputs)
-    acts = rng.integers(1, 1 << 12, shape) * (rng.random(shape) < paper.acts)
-    calibration = rng.random((2, paper.inputs)) < paper.acts
+    return draw_layer(name, LAYERS[name], rng, uneven=kind == "uneven", images=images)
+
+
+def draw_layer(
+    name: str, layer: PaperLayer, rng: np.random.Generator, *, uneven: bool, images: int = 1
+) -> Drawn:
+    """Draw a layer of any size and densities."""
+    codes = _draw_codes(rng, layer, uneven=uneven)
+    shape = (images, layer.inputs)
+    acts = rng.integers(1, 1 << 12, shape) * (rng.random(shape) < layer.acts)
+    calibration = rng.random((2, layer.inputs)) < layer.acts
     return Drawn(name, codes, acts, calibration)
 
 

@@ -1,7 +1,7 @@
 // A board's design behind a pseudo-terminal: bytes that a program writes to the terminal go in at
 // the pin PIN_RX, bit by bit, and what comes out at PIN_TX can be read from it.
 //
-// The first line on standard output is the terminal's path. Time stands still while nothing is on
+// The signal USR1 switches the board off and on again. The first line on standard output is the terminal's path. Time stands still while nothing is on
 // its way and the pin PIN_BUSY says that nothing goes on. Standard input closed ends the program.
 
 #include <fcntl.h>
@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -28,6 +29,8 @@ constexpr int BITS = 8;
 constexpr int LOOK_CYCLES = 4096;   // between two looks at the terminal
 constexpr int QUIET_LOOKS = 64;     // without a byte, after which time stands still
 constexpr uint32_t TURN = 1u << PHASE_BITS;
+
+volatile std::sig_atomic_t switched = 0;
 
 [[noreturn]] void fail(const char* what) {
     std::perror(what);
@@ -114,6 +117,7 @@ private:
 class Board {
 public:
     explicit Board(const char* waves) {
+        top->PIN_RX = 1;
 #if VM_TRACE
         if (waves) {
             Verilated::traceEverOn(true);
@@ -123,7 +127,6 @@ public:
 #else
         (void)waves;
 #endif
-        top->PIN_RX = 1;
     }
 
     ~Board() {
@@ -158,17 +161,25 @@ private:
 }  // namespace
 
 int main(int count, char** arguments) {
+    const char* waves = count > 1 ? arguments[1] : nullptr;
     const int terminal = open_terminal();
-    Board board(count > 1 ? arguments[1] : nullptr);
+    std::signal(SIGUSR1, [](int) { switched = 1; });
+    auto board = std::make_unique<Board>(waves);
     Sender sender;
     Receiver receiver;
     std::deque<uint8_t> into, out;
     int quiet = 0;
 
     for (;;) {
+        if (switched) {
+            switched = 0;
+            board.reset();
+            board = std::make_unique<Board>(waves);
+        }
+
         // Bytes between the terminal and us; wait for some if there is nothing else to do.
         const bool still = into.empty() && out.empty() && sender.idle() && receiver.idle();
-        quiet = still && !board.busy() ? quiet + 1 : 0;
+        quiet = still && !board->busy() ? quiet + 1 : 0;
         pollfd waits[] = {{terminal, POLLIN, 0}, {STDIN_FILENO, POLLIN, 0}};
         if (::poll(waits, 2, quiet > QUIET_LOOKS ? -1 : 0) < 0 && errno != EINTR) fail("poll");
         if (waits[1].revents) return 0;
@@ -189,8 +200,8 @@ int main(int count, char** arguments) {
                 sender.give(into.front());
                 into.pop_front();
             }
-            board.cycle(sender.step());
-            if (receiver.step(board.tx())) out.push_back(receiver.byte);
+            board->cycle(sender.step());
+            if (receiver.step(board->tx())) out.push_back(receiver.byte);
         }
     }
 }

@@ -14,7 +14,7 @@ LANES = (1, 2, 4, 8)
 DESCRIPTOR_WORD_BITS = 2
 """Address bits for the words of a descriptor, enough for the largest one of any configuration."""
 
-TWIN_WORDS = 1024
+PAIRED_WORDS = 1024
 """Pointers that one block RAM with two ports holds (of 18 bits at most, on an ECP5)."""
 
 
@@ -202,10 +202,10 @@ class EieConfig(Config):
         return self.pes >> split
 
     @property
-    def twin_pointers(self) -> bool:
-        """Pointers stand in one memory that reads two words at once, and not in two banks: they
-        are not written meanwhile, and a block RAM of an FPGA holds them all."""
-        return not self.double_buffer and self.columns <= TWIN_WORDS
+    def paired_pointers(self) -> bool:
+        """Pointers stand in one memory that reads two neighbours at once, and not in two banks:
+        they are not written meanwhile, and a block RAM of an FPGA holds them all."""
+        return not self.double_buffer and self.columns <= PAIRED_WORDS
 
     @property
     def bank_columns(self) -> int:
@@ -337,24 +337,23 @@ PRESETS: dict[str, EieConfig] = {
     "fpga64": _FPGA64,
     # Half as many, with twice the memories each.
     "fpga32": replace(
-        _FPGA64, pes=32, rows=64, act_rows=32, biases=32, lines=2048, columns=2048, queue_depth=32
+        _FPGA64, pes=32, act_rows=32, biases=32, lines=2048, columns=2048, queue_depth=32
     ),
-    # An LFE5U-25F or 12F.
-    "fpga16": replace(_FPGA64, pes=16, clusters=4, rows=64, act_rows=64, biases=64),
-    # An UP5K: lines are its single-port RAMs, all other memories its block RAMs of 16 bits.
+    # An LFE5U-25F or 12F, which has 56 block RAMs.
+    "fpga16": replace(_FPGA64, pes=16, clusters=1, act_rows=64, biases=32, lines=512, columns=2048),
+    # An UP5K: lines and activations are its single-port RAMs, of which a PE takes two, all other
+    # memories its block RAMs.
     "up5k": replace(
         _FPGA64,
-        pes=4,
-        clusters=4,
-        acc_bits=16,
+        pes=2,
         line_bits=16,
         run_bits=4,
         run_bits_most=4,
-        rows=256,
-        act_rows=256,
-        biases=128,
+        rows=320,
+        act_rows=512,
+        biases=256,
         lines=16384,
-        columns=512,
+        columns=640,
         queue_depth=4,
         ahead_depth=2,
     ),

@@ -258,6 +258,12 @@ def _common(engines: Mapping[str, Config]) -> Iterator[Register]:
         "items that the next run takes off the input stream while it goes on: the array stands "
         "still, and does not count, in a cycle in which one of them has not come; 0 is none",
     )
+    yield Register(
+        "DROPPED",
+        0x030,
+        Access.READ,
+        "frames that came broken over a UART and were dropped, modulo 2^32; 0 on other buses",
+    )
 
 
 def _own(config: Config) -> Iterator[Register]:

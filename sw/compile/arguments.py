@@ -6,10 +6,8 @@ from typing import Any
 
 from spec import options as engines
 from spec.eie.config import EieConfig
-from spec.eie.options import config_from as eie_config_from
 from spec.errors import UserError
 from spec.nm.config import NmConfig
-from spec.nm.options import config_from as nm_config_from
 from sw.compile.calibrate import HEADROOM
 from sw.compile.nm.forms import GATHER
 from sw.compile.nm.patterns import parse_patterns
@@ -46,14 +44,7 @@ def make_parser(description: str | None) -> argparse.ArgumentParser:
     )
     add("-o", "--output", required=True, metavar="FILE", help="image to write")
     engines.add_options(parser, [AUTO])
-    for engine in (EIE, NM):
-        names = ", ".join(engines.ENGINES[engine].presets)
-        add(
-            f"--{engine}-preset",
-            metavar="PRESET",
-            help=f"{AUTO}: preset of {engine}, one of {names}; --set {engine}.FIELD=VALUE "
-            "changes one field of it",
-        )
+    engines.add_pair_options(parser, AUTO)
     _add_common(parser)
     _add_eie(parser)
     _add_nm(parser)
@@ -148,32 +139,10 @@ def config_from(arguments: argparse.Namespace) -> Chosen:
         As for one engine; and options that do not say which engine they are for, or are for none
         that is asked for.
     """
-    presets = {engine: getattr(arguments, f"{engine}_preset") for engine in (EIE, NM)}
-    if arguments.engine != AUTO:
-        for engine, given in presets.items():
-            if given is not None:
-                raise UserError(f"--{engine}-preset is for --engine {AUTO}; use --preset")
-        return engines.config_from(arguments)
-    if arguments.preset != "default":
-        raise UserError(
-            f"--preset {arguments.preset}: of two engines; use --{EIE}-preset or --{NM}-preset"
-        )
-    changes: dict[str, list[str]] = {engine: [] for engine in presets}
-    for text in arguments.set:
-        engine, dot, setting = text.partition(".")
-        if not dot or engine not in changes:
-            raise UserError(
-                f"--set {text}: of two engines; say which, as in --set {EIE}.pes=64 or "
-                f"--set {NM}.rows=8"
-            )
-        changes[engine].append(setting)
-
-    def own(engine: str) -> argparse.Namespace:
-        return argparse.Namespace(
-            **vars(arguments) | {"preset": presets[engine] or "default", "set": changes[engine]}
-        )
-
-    return eie_config_from(own(EIE)), nm_config_from(own(NM))
+    if arguments.engine == AUTO:
+        return engines.pair_from(arguments)
+    engines.refuse_pair_options(arguments, AUTO)
+    return engines.config_from(arguments)
 
 
 def options_from(arguments: argparse.Namespace) -> dict[str, Any]:

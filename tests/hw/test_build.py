@@ -2,18 +2,26 @@
 
 import hashlib
 import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from hw.build import build, default_name, main
+from hw.build import build, build_design, main
+from hw.designs import default_name, shell_design, unit_design
+from hw.manifest import skipstone_version
 from hw.nm.mac import Mac
+from sim.tools import verilator_environment
+from spec.config import Config
 from spec.eie.config import EieConfig, preset
 from spec.errors import UserError
 from spec.nm import config as nm
 from spec.nm.config import NmConfig
+from spec.registers.files import register_files
+from spec.registers.table import ADDRESS_BITS, registers
 from tests.tiers import ROOT
 
 TINY = preset("tiny", pes=2)
@@ -108,16 +116,130 @@ def test_the_core_file_lists_all_verilog(tmp_path, config, unit, engine, name, t
 
 
 @pytest.mark.unit
-@pytest.mark.parametrize("options", ["--engine eie", "--engine nm", "--engine nm --unit mac"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        "--engine eie --preset tiny",
+        "--engine nm --preset tiny",
+        "--engine nm --preset tiny --unit mac",
+        "--engine both --eie-preset tiny --nm-preset tiny --shell axi",
+    ],
+)
 def test_it_is_the_same_in_every_process(tmp_path, options):
     folders = [tmp_path / seed for seed in ("0", "1")]
     for folder in folders:
-        words = f"-m hw.build {options} --preset tiny --out {folder}".split()
+        words = f"-m hw.build {options} --out {folder}".split()
         command = [sys.executable, *words]
         environment = {"PYTHONHASHSEED": folder.name, "PATH": ""}
         subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
     assert contents(folders[0]) == contents(folders[1])
     assert not any(str(ROOT).encode() in data for data in contents(folders[0]).values())
+
+
+# Shells ---------------------------------------------------------------------------------------
+
+
+SHELLS = {
+    "eie": ([TINY], "axi-eie-2-tiny"),
+    "nm": ([NM_TINY], "axi-nm-4x2-tiny"),
+    "both": ([NM_TINY, TINY], "axi-eie-2-tiny-nm-4x2-tiny"),
+}
+
+
+@pytest.fixture(params=SHELLS)
+def shell(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[list[Config], str, Path]:
+    """Configurations, a name, and the folder of a build."""
+    configs, name = SHELLS[request.param]
+    return configs, name, build_design(shell_design(configs, "axi"), tmp_path / "out")
+
+
+@pytest.mark.unit
+def test_the_manifest_of_a_shell_has_all_its_engines(shell):
+    configs, name, folder = shell
+    facts = json.loads((folder / "manifest.json").read_text())
+    assert (facts["name"], facts["shell"], facts["top"]) == (name, "axi", "skipstone_axi")
+    engines = {"eie": EieConfig, "nm": NmConfig}
+    assert {engines[one].from_json(found["config"]) for one, found in facts["engines"].items()} == {
+        *configs
+    }
+    assert {found["digest"] for found in facts["engines"].values()} == {
+        config.digest for config in configs
+    }
+    assert facts["ports"]["s_axil_awaddr"] == {"direction": "input", "width": ADDRESS_BITS}
+    assert facts["ports"]["m_axis_tdata"] == {"direction": "output", "width": 32}
+    files = contents(folder)
+    del files["manifest.json"]
+    assert facts["files"] == {
+        file: hashlib.sha256(data).hexdigest() for file, data in files.items()
+    }
+
+
+@pytest.mark.unit
+def test_a_shell_has_its_registers_beside_it(shell):
+    configs, _, folder = shell
+    found = json.loads((folder / "registers" / "skipstone.json").read_text())
+    table = registers(configs)
+    assert [(one["name"], one["address"]) for one in found] == [
+        (one.name, one.address) for one in table
+    ]
+    for file, text in register_files(table, skipstone_version()).items():
+        assert (folder / "registers" / file).read_text() == text
+
+
+@pytest.mark.unit
+def test_a_shell_with_a_uart(tmp_path):
+    """Two wires, its rates in the manifest, the same registers, nothing for Vivado."""
+    design = shell_design([TINY], "uart", clock=25e6, baud=3e6)
+    folder = build_design(design, tmp_path / "out")
+    facts = json.loads((folder / "manifest.json").read_text())
+    assert (facts["name"], facts["top"]) == ("uart-eie-2-tiny", "skipstone_uart")
+    assert (facts["shell"], facts["clock"], facts["baud"]) == ("uart", 25e6, 3e6)
+    assert {*facts["ports"]} == {"clk", "rst", "rx", "tx", "busy", "error"}
+    axi = build_design(shell_design([TINY], "axi"), tmp_path / "axi")
+    assert contents(folder / "registers") == contents(axi / "registers")
+    assert not (folder / "vivado").exists()
+
+
+@pytest.mark.unit
+def test_vivado_is_told_of_every_port_and_of_no_other(shell):
+    _, _, folder = shell
+    ports = json.loads((folder / "manifest.json").read_text())["ports"]
+    script = (folder / "vivado" / "package_ip.tcl").read_text()
+    told = re.findall(r"^infer \$core (\w+) \S+ (?:\{([^}]*)\}|(\w+))$", script, re.MULTILINE)
+    named = {bus: (several or one).split() for bus, several, one in told}
+    assert sorted(port for group in named.values() for port in group) == sorted(ports)
+    design = (folder / "vivado" / "zynq.tcl").read_text()
+    assert {*re.findall(r"skipstone/(\w+)", design)} == {*named}
+    assert "skipstone:shell:skipstone_axi:1.0" in design
+
+
+LINTED = {
+    "array": unit_design(TINY),
+    "N:M array": unit_design(NM_TINY),
+    "N:M MAC unit": unit_design(NM_TINY, "mac"),
+    "AXI": shell_design([TINY, NM_TINY], "axi"),
+    "UART": shell_design([TINY, NM_TINY], "uart", clock=25e6, baud=3e6),
+}
+
+
+@pytest.mark.verilator
+@pytest.mark.parametrize("design", LINTED.values(), ids=LINTED)
+def test_fusesoc_lints_it(tmp_path, design):
+    """With Verilator, every warning an error."""
+    folder = build_design(design, tmp_path / "out")
+    core = f"skipstone:{design.library}:{design.name}"
+    environment = verilator_environment()
+    places = [str(Path(sys.executable).parent), environment["PATH"]]
+    done = subprocess.run(
+        ["fusesoc", "--cores-root", ".", "run", "--target", "lint", core],
+        cwd=folder,
+        env=environment | {"PATH": os.pathsep.join(places), "XDG_CONFIG_HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert not re.search(r"%(Warning|Error)", done.stdout + done.stderr)
 
 
 # Folders --------------------------------------------------------------------------------------
@@ -214,6 +336,19 @@ def test_the_command_takes_an_engine_and_a_unit(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.unit
+def test_the_command_takes_a_shell_around_both(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    both = ["--engine", "both", "--eie-preset", "tiny", "--nm-preset", "tiny"]
+    main(["--shell", "axi", *both, "--pes", "2", "--set", "nm.rows=2", "--set", "eie.rows=16"])
+    eie, nm_config = preset("tiny", pes=2, rows=16), nm.preset("tiny", rows=2)
+    line = capsys.readouterr().out
+    assert line.startswith(f"build/axi-eie-2-{eie.digest}-nm-2x2-tiny: ")
+    assert line.endswith(f", configuration {eie.digest} and {nm_config.digest}\n")
+    main(["--shell", "axi", "--preset", "tiny"])
+    assert capsys.readouterr().out.startswith("build/axi-eie-4-tiny: ")
+
+
+@pytest.mark.unit
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -221,7 +356,7 @@ def test_the_command_takes_an_engine_and_a_unit(tmp_path, monkeypatch, capsys):
         (["--pes", "257"], "pes = 257"),
         (["--set", "clusters=8"], "clusters = 8, must be a power of two that divides pes = 4"),
         (["--pes", "many"], "--pes many: the value must be a whole number"),
-        (["--preset", "huge"], "preset 'huge' does not exist; there are default, isca16, tiny"),
+        (["--preset", "huge"], "preset 'huge' does not exist; there are default, isca16"),
         (["--set", "colour=3"], "no field 'colour'"),
         (["--set", "rows"], "--set rows: must be FIELD=VALUE"),
         (["--set", "rows=few"], "--set rows=few: the value must be a whole number"),
@@ -242,6 +377,25 @@ def test_the_command_takes_an_engine_and_a_unit(tmp_path, monkeypatch, capsys):
             "unit 'pe' of the engine nm cannot be emitted by itself; there are array, mac",
         ),
         (["--unit", "mac"], "unit 'mac' of the engine eie cannot be emitted by itself"),
+        (["--shell", "pci"], "shell 'pci' does not exist; there are axi, uart"),
+        (["--shell", "uart"], "--shell uart needs --clock, the Hz of the clock"),
+        (["--shell", "uart", "--clock", "12e6"], "needs --baud, the bits in a second on the line"),
+        (["--shell", "axi", "--baud", "9600"], "--baud is for --shell uart, not for axi"),
+        (["--baud", "9600"], "--baud is for a shell: give --shell, too"),
+        (
+            ["--shell", "uart", "--clock", "12e6", "--baud", "4e6"],
+            "a UART of 4e+06 baud was asked for, with a clock of 1.2e+07 Hz allowed are up to",
+        ),
+        (["--shell", "axi", "--unit", "mac"], "--unit mac: a shell is around whole arrays"),
+        (
+            ["--engine", "both"],
+            "--engine both needs a shell around the arrays, such as --shell axi",
+        ),
+        (
+            ["--engine", "both", "--shell", "axi"],
+            "--preset tiny: of two engines; use --eie-preset or --nm-preset",
+        ),
+        (["--nm-preset", "tiny"], "--nm-preset is for --engine both; use --preset"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(arguments, message):

@@ -12,6 +12,9 @@ from hw.emit import emit
 from hw.platform import flatten
 from sim.tools import verilator_environment
 
+HARDWARE = object()
+"""A platform: without one, Amaranth elaborates for its simulator (:class:`hw.memory.Ram`)."""
+
 # In a process of its own, because yosys ends the process with its errors.
 _YOSYS = """
 import sys
@@ -58,7 +61,8 @@ def difference(make: Callable[[], wiring.Component], folder: Path, steps: int) -
     gold = folder / "gold.il"
     component = make()
     ports = flatten(component)
-    gold.write_text(rtlil.convert(component, name="gold", ports=ports, emit_src=False))
+    text = rtlil.convert(component, "gold", platform=HARDWARE, ports=ports, emit_src=False)
+    gold.write_text(text)
     write_files(emit(make(), "gate"), folder)
     prepare = ("proc", "check -assert", "flatten", "memory_map", "opt_clean")
     code, log = yosys(

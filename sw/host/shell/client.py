@@ -106,6 +106,8 @@ class Shell:
         """Reset arrays and streams, whatever state they are in, and wait until they are ready."""
         self.link.drop()
         self.pulse("RESET")
+        # Words may have come up to then.
+        self.link.drop()
         while self.field("STATUS", "RECEIVING"):
             # It waits for the end of a message that will not come: an empty one has an end.
             engine = next(iter(self.configs))

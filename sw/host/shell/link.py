@@ -32,8 +32,8 @@ class Link(Protocol):
         ...
 
     def send(self, words: np.ndarray) -> None:
-        """Words (uint32) of a message, the last one with TLAST. May return before they are taken;
-        they go while others are received."""
+        """Words (uint32) of a message, the last one with TLAST. May return before they are taken:
+        they go, and words that come back are kept, while other calls are answered."""
         ...
 
     def receive(self, count: int) -> np.ndarray:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from hw.eie.pe import ProcessingElement
+from hw.eie.tallies import SETTLE_CYCLES
 from spec.eie.counters import PE_COUNTERS
 from spec.eie.cycles import drain_cycles, drain_latency
 from spec.eie.golden import decode_pass
@@ -163,6 +164,7 @@ class Bench:
         ctx.set(self.dut.phase.save, 1)
         await ctx.tick()
         ctx.set(self.dut.phase.save, 0)
+        await ctx.tick().repeat(SETTLE_CYCLES - 1)
         return {
             name: await self.read(ctx, Memory.COUNTERS, index)
             for index, name in enumerate(PE_COUNTERS)

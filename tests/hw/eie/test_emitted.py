@@ -30,6 +30,8 @@ CONFIGS = {
     ),
     "clusters of one PE": preset("tiny", pes=8, clusters=8),
     "lanes": preset("tiny", lanes=2, share_pads=False),
+    "FPGA": preset("fpga64", pes=4),
+    "UP5K": preset("up5k"),
     "all widths": preset("tiny", lanes=8, run_bits=1, run_bits_most=8, double_buffer=False),
 }
 

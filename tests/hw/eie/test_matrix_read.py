@@ -193,13 +193,14 @@ def assert_read(matrix: Matrix, sent: list[int], samples: list[tuple]) -> None:
         span = slice(taken + 1, taken + 1 + length)
         assert not busy[span].any()
         busy[span] = True
-        assert sum(pad for *_, pad, _, _ in samples[span]) == alone
+        on_the_way = slice(span.start + 1, span.stop + 1)
+        assert sum(pad for *_, pad, _, _ in samples[on_the_way]) == alone
         # The first line is read together with the taking, the last cycle reads the next one's.
         assert sum(reads for *_, reads, _ in samples[taken : taken + length]) == touched
     assert [bool(one[2]) for one in samples] == busy.tolist()
     assert sum(reads for *_, reads, _ in samples) == lines.sum()
     handed = {cycle for cycle, (valid, *_) in enumerate(samples) if valid}
-    alone = {cycle for cycle, (_, _, _, pad, *_) in enumerate(samples) if pad}
+    alone = {cycle - 1 for cycle, (_, _, _, pad, *_) in enumerate(samples) if pad}
     at_work = set(np.flatnonzero(busy).tolist())
     assert handed == {cycle + Walk.latency - 1 for cycle in at_work - alone}
 

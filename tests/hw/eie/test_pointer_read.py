@@ -1,18 +1,61 @@
 """Pointer read: both pointers of a column in one cycle; empty and impossible columns."""
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
 import pytest
+from amaranth import Module
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
 
+from hw.eie.act_queue import ActQueue
+from hw.eie.payloads import MemoryWrite, column_layout, span_layout
 from hw.eie.pointer_read import PointerRead
-from spec.eie.config import EieConfig, preset
+from spec.eie.config import PAIRED_WORDS, EieConfig, preset
 from tests.hw.streams import paces, receive, recorder, send, simulate, steady, write_words
 
 pytestmark = pytest.mark.unit
 
-CONFIG = preset("tiny", columns=33, lines=25, run_bits_most=4)
+BANKS = preset("tiny", columns=33, lines=25, run_bits_most=4)
 """An odd number of pointers, so that the banks are not used alike."""
+
+CONFIGS = {
+    "banks": BANKS,
+    "pairs": replace(BANKS, double_buffer=False),
+    "banks, too many for pairs": replace(BANKS, double_buffer=False, columns=PAIRED_WORDS + 1),
+}
+
+
+class PointerReadBehindQueue(wiring.Component):
+    """The unit together with the queue that tells it what comes."""
+
+    latency = ActQueue.latency + PointerRead.latency
+
+    def __init__(self, config: EieConfig):
+        self.queue = ActQueue(config)
+        self.pointers = PointerRead(config)
+        self.busy, self.empty, self.error = (
+            getattr(self.pointers, name) for name in ("busy", "empty", "error")
+        )
+        write = MemoryWrite(config.pointer_address_bits, config.pointer_bits)
+        super().__init__(
+            {
+                "i": In(stream.Signature(column_layout(config))),
+                "o": Out(stream.Signature(span_layout(config))),
+                "write": In(write),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.queue, m.submodules.pointers = queue, pointers = self.queue, self.pointers
+        connect(m, flipped(self.i), queue.i)
+        connect(m, queue.o, pointers.i)
+        connect(m, pointers.o, flipped(self.o))
+        connect(m, flipped(self.write), pointers.write)
+        m.d.comb += [pointers.comes.eq(queue.comes), pointers.coming.eq(queue.coming)]
+        return m
 
 
 def columns_of(addresses: list[int]) -> list[dict]:
@@ -29,14 +72,14 @@ def run(config: EieConfig, pointers: list[int], addresses: list[int], maker=stea
 
     Cycles count from the end of loading.
     """
-    dut = PointerRead(config)
+    dut = PointerReadBehindQueue(config)
     spans = len(expected_spans(config, pointers, addresses))
     states: list[tuple] = []
 
     async def feed(ctx) -> list[int]:
         await write_words(ctx, dut.write, pointers)
         sent = await send(ctx, dut.i, columns_of(addresses), maker)
-        await ctx.tick()  # the last column is looked at
+        await ctx.tick().repeat(len(addresses))  # until the last column is looked at
         return sent
 
     async def take(ctx) -> list:
@@ -62,38 +105,42 @@ def expected_spans(config: EieConfig, pointers: list[int], addresses: list[int])
     return spans
 
 
-def test_any_traffic(rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("name", CONFIGS)
+def test_any_traffic(name: str, rng: np.random.Generator) -> None:
     """Columns in any order, starting in either bank, some of them empty."""
-    steps = rng.choice([0, 1, 2, 5], CONFIG.columns)
+    config = CONFIGS[name]
+    steps = rng.choice([0, 1, 2, 5], BANKS.columns)
     pointers = (np.cumsum(steps) - steps[0]).tolist()
-    addresses = rng.integers(0, CONFIG.columns - 1, 60).tolist()
+    addresses = rng.integers(0, BANKS.columns - 1, 60).tolist()
     for maker, taker in paces(rng):
-        _, taken, states = run(CONFIG, pointers, addresses, maker, taker)
-        assert [span for _, span in taken] == expected_spans(CONFIG, pointers, addresses)
+        _, taken, states = run(config, pointers, addresses, maker, taker)
+        assert [span for _, span in taken] == expected_spans(config, pointers, addresses)
         empties = sum(pointers[at] == pointers[at + 1] for at in addresses)
         assert sum(busy and empty for busy, empty, _ in states) == empties
         assert not any(error for *_, error in states)
 
 
-def test_one_column_in_a_cycle() -> None:
+@pytest.mark.parametrize("name", CONFIGS)
+def test_one_column_in_a_cycle(name: str) -> None:
     """Every column, empty or not, takes one cycle, and its span comes ``latency`` later."""
     pointers = [0, 3, 3, 3, 4, 4, 9, 9, 9, 9, 10, 12]
     addresses = [*range(len(pointers) - 1), 0, 2, 1, 3]
-    sent, taken, _ = run(CONFIG, pointers, addresses)
+    sent, taken, _ = run(CONFIGS[name], pointers, addresses)
     assert sent == list(range(len(addresses)))
     full = [k for k, at in enumerate(addresses) if pointers[at] != pointers[at + 1]]
-    assert [cycle for cycle, _ in taken] == [sent[k] + PointerRead.latency for k in full]
+    assert [cycle for cycle, _ in taken] == [sent[k] + PointerReadBehindQueue.latency for k in full]
 
 
 def test_empty_columns_need_no_taker() -> None:
     """They are dropped while nobody is ready; a column with entries then waits."""
-    dut = PointerRead(CONFIG)
+    dut = PointerReadBehindQueue(BANKS)
 
     async def feed(ctx) -> tuple[int, list[int]]:
         await write_words(ctx, dut.write, [5, 5, 5, 5, 6])
         sent = await send(ctx, dut.i, columns_of([0, 1, 2, 3]))
         await ctx.tick().repeat(5)
-        return sent[-1], [ctx.get(port) for port in (dut.i.ready, dut.o.valid, dut.empty)]
+        ports = (dut.pointers.i.ready, dut.o.valid, dut.empty)
+        return sent[-1], [ctx.get(port) for port in ports]
 
     assert simulate(dut, feed) == [(3, [0, 1, 0])]
 
@@ -113,6 +160,6 @@ def test_every_pair_of_pointers(parity: int, lines: int, line_bits: int) -> None
     sent, taken, states = run(config, pointers, addresses)
     assert [span for _, span in taken] == expected_spans(config, pointers, addresses)
     errors = [bool(error) for _, _, error in states]
-    looked = [cycle + PointerRead.latency for cycle in sent]
+    looked = [cycle + PointerReadBehindQueue.latency for cycle in sent]
     assert [errors[cycle] for cycle in looked] == [is_bad(config, *pair) for pair in pairs]
     assert sum(errors) == sum(is_bad(config, *pair) for pair in pairs)

@@ -103,6 +103,7 @@ def test_restart_throws_the_message_away(after):
             ctx.set(dut.i.payload, word)
             ctx.set(dut.i.valid, 1)
             ctx.set(dut.restart, at == after)
+            ctx.set(dut.cut, not word["last"])
             await ctx.tick()
         ctx.set(dut.i.valid, 0)
         ctx.set(dut.restart, 0)

@@ -103,7 +103,7 @@ def test_presets_build(name):
 
 def test_unknown_presets_and_fields_are_refused():
     with pytest.raises(
-        UserError, match="preset 'huge' does not exist; there are default, isca16, tiny"
+        UserError, match="preset 'huge' does not exist; there are default, isca16, fpga64, fpga32, fpga16, up5k, tiny"
     ):
         preset("huge")
     with pytest.raises(UserError, match="no field 'pe'; there are .*pes"):

@@ -7,20 +7,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cmsis_svd import SVDParser
-from cmsis_svd.model import SVDAccessType
-from systemrdl import RDLCompiler
+from cmsis_svd.model import SVDAccessType, SVDField, SVDPeripheral, SVDRegister
+from cmsis_svd.parser import SVDParser
+from systemrdl.compiler import RDLCompiler
 from systemrdl.node import AddrmapNode, RegNode
 
 from spec.eie.config import preset as eie_preset
 from spec.nm.config import preset as nm_preset
+from spec.registers.c_access import c_access
 from spec.registers.c_header import c_header
 from spec.registers.document import markdown, to_json
 from spec.registers.svd import svd
 from spec.registers.systemrdl import fields_of, systemrdl
-from spec.registers.table import Access, Register, registers
+from spec.registers.table import BITS, BYTES, Access, Register, registers
 
 pytestmark = pytest.mark.unit
+
+HALVES = ("LOW", "HIGH")
 
 TABLES = {
     "eie": registers([eie_preset("default")]),
@@ -87,6 +90,8 @@ def test_an_svd_parser_reads_every_register(table, tmp_path):
     file.write_text(svd(table, "1.2.3"))
     device = SVDParser.for_xml_file(str(file)).get_device(xml_validation=False)
     (peripheral,) = device.peripherals
+    assert isinstance(peripheral, SVDPeripheral)
+    assert peripheral.registers is not None
     accesses = {
         SVDAccessType.READ_ONLY: Access.READ,
         SVDAccessType.READ_WRITE: Access.READ_WRITE,
@@ -94,22 +99,27 @@ def test_an_svd_parser_reads_every_register(table, tmp_path):
     }
     found = {}
     for one in peripheral.registers:
-        fields = {
-            bits.name: (
-                bits.bit_offset,
-                bits.bit_width,
-                (one.reset_value >> bits.bit_offset) & ((1 << bits.bit_width) - 1),
-                {
-                    value.name: value.value
-                    for group in bits.enumerated_values or ()
-                    for value in group.enumerated_values
-                },
-            )
-            for bits in one.fields
-        }
+        assert isinstance(one, SVDRegister)
+        assert one.access is not None
+        assert one.reset_value is not None
+        fields = dict(svd_field(bits, one.reset_value) for bits in one.fields)
         found[one.name] = (one.address_offset, accesses[one.access], fields)
     assert found == told(table)
     assert device.version == "1.2.3"
+
+
+def svd_field(bits: object, reset: int) -> tuple[str | None, tuple[int, int, int, dict]]:
+    """Name of a field, and what :func:`told` says of it."""
+    assert isinstance(bits, SVDField)
+    assert bits.bit_offset is not None
+    assert bits.bit_width is not None
+    values = {
+        value.name: value.value
+        for group in bits.enumerated_values or ()
+        for value in group.enumerated_values
+    }
+    value = (reset >> bits.bit_offset) & ((1 << bits.bit_width) - 1)
+    return bits.name, (bits.bit_offset, bits.bit_width, value, values)
 
 
 def test_a_c_compiler_reads_every_macro(table, tmp_path):
@@ -129,12 +139,80 @@ def test_a_c_compiler_reads_every_macro(table, tmp_path):
     assert run_c(c_header(table), lines, tmp_path) == expected
 
 
-def run_c(header: str, lines: list[str], folder: Path) -> dict[str, int]:
+def test_every_access_in_c_reaches_its_register(table, tmp_path, rng):
+    """On a register file in memory, which is filled with random words."""
+    memory = {one.address: int(rng.integers(1 << BITS)) for one in table}
+    lines = [
+        "static uint32_t words[1024];",
+        "uintptr_t base = (uintptr_t)words;",
+        *(f"words[{at} / 4] = UINT32_C({word});" for at, word in memory.items()),
+    ]
+    expected = {}
+    for one in table:
+        name = one.name.lower()
+        if one.access is not Access.WRITE:
+            lines.append(f'P("{name}", skipstone_read_{name}(base));')
+            expected[name] = memory[one.address]
+        if name.endswith("_low"):
+            stem = name.removesuffix("_low")
+            lines.append(f'P("{stem}", skipstone_read_{stem}(base));')
+            expected[stem] = memory[one.address] | memory[one.address + BYTES] << BITS
+    for one in table:
+        name, index = one.name.lower(), one.address // BYTES
+        if one.access is not Access.READ:
+            word = int(rng.integers(1 << BITS))
+            lines.append(f"skipstone_write_{name}(base, UINT32_C({word}));")
+            lines.append(f'P("written {name}", words[{index}]);')
+            expected[f"written {name}"] = word
+        if one.access is Access.WRITE:
+            for bits in one.fields:
+                lines.append(f"skipstone_{bits.name.lower()}(base);")
+                lines.append(f'P("done {bits.name}", words[{index}]);')
+                expected[f"done {bits.name}"] = bits.mask
+    assert run_c(c_header(table), lines, tmp_path, c_access(table, "registers.h")) == expected
+
+
+def test_c_code_finds_out_what_is_there(table, tmp_path):
+    """The right device, none, an older table of registers, a newer one, another configuration."""
+    constants = {one.name: one for one in table if one.constant}
+    status = next(one for one in table if one.name == "STATUS")
+    engines = [name[:-11].lower() for name in constants if name.endswith("_DIGEST_LOW")]
+    lines = ["static uint32_t words[1024];", "uintptr_t base = (uintptr_t)words;"]
+    lines += [
+        f"words[{one.address // BYTES}] = UINT32_C({one.value});" for one in constants.values()
+    ]
+    asks = ["is_there", *(f"is_{engine}" for engine in engines)]
+    expected = {}
+    changes = {"nothing": [], "IDENTITY": ["is_there"], "VERSION": ["is_there"]}
+    changes |= {f"{one.upper()}_DIGEST_{half}": [f"is_{one}"] for one in engines for half in HALVES}
+    for name, wrong in changes.items():
+        at = "words[1023]" if name == "nothing" else f"words[{constants[name].address // BYTES}]"
+        lines.append(f"{at}--;")
+        for ask in asks:
+            lines.append(f'P("{name} {ask}", skipstone_{ask}(base));')
+            expected[f"{name} {ask}"] = int(ask not in wrong)
+        lines.append(f"{at}++;")
+    version = constants["VERSION"].address // BYTES
+    for name, step, found in (("minor", 1, 1), ("major", 1 << 16, 0)):
+        lines.append(f"words[{version}] += {step};")
+        lines.append(f'P("newer {name}", skipstone_is_there(base));')
+        expected[f"newer {name}"] = found
+    # Waiting gives up while a bit is set, and does not care for other bits.
+    lines.append(f"words[{status.address // BYTES}] = 2;")
+    for mask, found in ((2, 0), (3, 0), (1, 1)):
+        lines.append(f'P("wait {mask}", skipstone_wait(base, {mask}, 5));')
+        expected[f"wait {mask}"] = found
+    assert run_c(c_header(table), lines, tmp_path, c_access(table, "registers.h")) == expected
+
+
+def run_c(header: str, lines: list[str], folder: Path, access: str = "") -> dict[str, int]:
     """Compile strictly, run, and give what was printed."""
     (folder / "registers.h").write_text(header)
+    (folder / "access.h").write_text(access)
     (folder / "main.c").write_text(
         "#include <stdio.h>\n"
         '#include "registers.h"\n#include "registers.h"\n'
+        '#include "access.h"\n#include "access.h"\n'
         '#define P(name, value) printf("%s=%lu\\n", name, (unsigned long)(value))\n'
         "int main(void) {\n" + "\n".join(lines) + "\nreturn 0;\n}\n"
     )

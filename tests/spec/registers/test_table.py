@@ -1,5 +1,6 @@
 """The table of registers: nothing overlaps, and what every shell has stays where it is."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
@@ -24,11 +25,15 @@ pytestmark = pytest.mark.unit
 
 EIE = [eie.preset(name) for name in eie.PRESETS]
 NM = [nm.preset(name) for name in nm.PRESETS]
-SHELLS: list[list[Config]] = [[one] for one in (*EIE, *NM)] + [[EIE[0], NM[0]], [NM[-1], EIE[-1]]]
+SHELLS: list[Sequence[Config]] = [
+    *([one] for one in (*EIE, *NM)),
+    [EIE[0], NM[0]],
+    [NM[-1], EIE[-1]],
+]
 
 
 @pytest.fixture(params=SHELLS, ids=lambda configs: "+".join(one.digest for one in configs))
-def configs(request: pytest.FixtureRequest) -> list[Config]:
+def configs(request: pytest.FixtureRequest) -> Sequence[Config]:
     return request.param
 
 

@@ -1,0 +1,1 @@
+"""The emitted shell in Verilator."""

@@ -1,0 +1,120 @@
+"""``python -m boards.<name>``: one clear sentence for bad input, and nothing half-written."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from boards import arty, build, flow, icebreaker, orangecrab, ulx3s
+from boards.command import main
+from boards.top import Top, shell_of
+from hw.manifest import FILE
+from spec import image
+from spec.eie.config import preset
+from spec.errors import Failure, UserError
+from tests.programs import random_case
+from tests.tiers import ROOT
+
+pytestmark = pytest.mark.unit
+
+BOARDS = [arty.BOARD, icebreaker.BOARD, orangecrab.BOARD, ulx3s.BOARD]
+TINY = preset("tiny")
+
+
+@pytest.fixture
+def file(rng, tmp_path):
+    image.write(random_case(rng, TINY, images=1, largest=8).program, tmp_path / "net.skip")
+    return str(tmp_path / "net.skip")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "{file}"], "one of --port NAME, --virtual and --replay FILE; none was given"),
+        (["run", "{file}", "--virtual", "--port", "x"], "--port and --virtual was given"),
+        (["run", "missing.skip", "--virtual"], "missing.skip"),
+        (["run", "{file}", "--virtual", "--limit", "0"], "0 random images leave nothing to run"),
+        (["run", "{file}", "--port", "/dev/ttyNOWHERE"], "there is no port /dev/ttyNOWHERE"),
+        (["run", "{file}", "--replay", "missing.jsonl"], "cannot read the session missing.jsonl"),
+        (
+            ["run", "{file}", "--virtual", "--variant", "99F"],
+            "no variant '99F'; there are 85F",
+        ),
+        (["build", "--preset", "nothing"], "nothing"),
+        (["build", "--engine", "tpu"], "engine 'tpu' does not exist"),
+        (["build", "{file}", "--clock", "61.3"], "61.3 MHz cannot be made from 25 MHz"),
+        (["build", "{file}", "--baud", "99000000"], "a UART of 9.9e"),
+        (["build", "--preset", "default"], "block RAMs, LFE5U-85F has 208"),
+        (["flash", "--out", "{folder}"], "holds no bitstream: build one first"),
+    ],
+)
+def test_bad_input(file, tmp_path, arguments, message, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    given = [one.replace("{file}", file).replace("{folder}", str(tmp_path)) for one in arguments]
+    with pytest.raises(UserError, match=message):
+        main(ulx3s.BOARD, given)
+    assert not (tmp_path / "build" / "boards").exists()
+
+
+def test_from_the_command_line_it_is_one_line(file):
+    command = [sys.executable, "-m", "boards.ulx3s", "run", file, "--port", "/dev/ttyNOWHERE"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: there is no port /dev/ttyNOWHERE")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_port_where_nobody_answers(file):
+    other, port = os.openpty()
+    try:
+        with pytest.raises(Failure, match="no Skipstone answers on /dev/pts/"):
+            main(ulx3s.BOARD, ["run", file, "--port", os.ttyname(port)])
+    finally:
+        os.close(other)
+        os.close(port)
+
+
+def test_a_missing_tool_is_named(monkeypatch):
+    monkeypatch.setattr(flow, "find_program", lambda names: None)
+    with pytest.raises(UserError, match=r"nextpnr-ecp5 is not installed \(place and route\): pip"):
+        flow.find_tools([["nextpnr-ecp5"]])
+    with pytest.raises(UserError, match="openFPGALoader is not installed"):
+        flow.find_tools([["openFPGALoader"]])
+    assert flow.find_tools([["vivado"]], optional=build.VENDORS) is None
+
+
+def test_a_project_without_a_bitstream_is_not_loaded(tmp_path):
+    (tmp_path / FILE).write_text(json.dumps({"board": "arty"}))
+    with pytest.raises(UserError, match="holds a project, but no bitstream yet"):
+        main(arty.BOARD, ["flash", "--out", str(tmp_path)])
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
+def test_every_variant_has_a_project(board, tmp_path):
+    """Pins, lamps, oscillator and PLL are there, and the scripts of the tools."""
+    shell = shell_of(board, [TINY], board.clock_hz, board.baud)
+    for name, variant in board.variants.items():
+        platform, folder = variant.platform(), tmp_path / name
+        reference = platform.default_clk_constraint.frequency
+        top = Top(board, shell, board.pll.settings(reference, board.clock_hz))
+        commands = flow.prepare(platform, top, folder, clock_hz=board.clock_hz, seed=7)
+        assert {command[0] for command in commands} <= set(flow.STEPS)
+        assert (folder / "skipstone_uart.v").exists()
+        for command in commands:
+            if command[0].startswith("nextpnr"):
+                assert command[command.index("--seed") + 1] == "7"
+
+
+def test_what_nextpnr_reports():
+    report = {
+        "fmax": {"clk": {"achieved": 81.237, "constraint": 60.0}, "io": {"achieved": 99.0}},
+        "utilization": {"B": {"used": 3, "available": 8}, "A": {"used": 0, "available": 2}},
+    }
+    facts = build.timing(report)
+    assert facts == {"fmax_mhz": 81.24, "used": {"B": [3, 8]}}
+    shown = build.table(facts | {"clock_mhz": 60.0})
+    assert "clock: 60 MHz; the design could do 81.24 MHz" in shown
+    with pytest.raises(Failure, match="no clock"):
+        build.timing({"fmax": {}, "utilization": {}})
