@@ -1,6 +1,6 @@
 """What a board is: its platforms and parts, and the clock, baud rate and preset it runs with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,6 +82,10 @@ class Board:
         The same, into the flash memory that it starts from.
     queue_words : int
         Of the queues of the link, each way.
+    memories : callable
+        The Verilog with memories replaced by those that the part has, if it has others.
+    synthesis : str
+        Options of yosys.
     leds : dict
         Which LED shows what of the shell, by number.
     """
@@ -95,4 +99,6 @@ class Board:
     flash: tuple[str, ...] = ()
     store: tuple[str, ...] = ()
     queue_words: int = QUEUE_WORDS
+    memories: Callable[[Mapping[str, str]], dict[str, str]] = dict
+    synthesis: str = ""
     leds: dict[int, str] = field(default_factory=lambda: {0: "busy", 1: "error"})

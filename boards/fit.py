@@ -48,11 +48,11 @@ class Design:
 
 
 DESIGNS = {
-    "ulx3s-eie-8": Design(ulx3s.BOARD, "85F", eie.preset("fpga", pes=8), 80),
-    "ulx3s-eie-32": Design(ulx3s.BOARD, "85F", eie.preset("fpga", pes=32), 80),
-    "ulx3s-eie-64": Design(ulx3s.BOARD, "85F", eie.preset("fpga", pes=64), 60),
+    "ulx3s-eie-64": Design(ulx3s.BOARD, "85F", eie.preset("fpga64"), 60),
+    "ulx3s-eie-32": Design(ulx3s.BOARD, "85F", eie.preset("fpga32"), 80),
+    "ulx3s-eie-16": Design(ulx3s.BOARD, "25F", eie.preset("fpga16"), 80),
     "ulx3s-nm-128": Design(ulx3s.BOARD, "85F", nm.preset("ecp5"), 80),
-    "icebreaker-eie-4": Design(icebreaker.BOARD, "up5k", eie.preset("up5k"), 24),
+    "icebreaker-eie": Design(icebreaker.BOARD, "up5k", eie.preset("up5k"), 24),
 }
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from boards.top import Top
 from hw.measure.tools import Tool, Yosys, find_yosys
 from hw.programs import find_program, version_of
 from spec.errors import Failure, UserError
@@ -14,6 +15,9 @@ from sw.host.progress import progress
 NAME = "top"
 KEEP = "eie_pe"
 """A module with many instances is synthesized once, by itself."""
+
+AREA = "scratchpad -set abc9.D 10000"
+"""Picoseconds that logic may take: what is faster is made smaller instead."""
 
 STEPS = {
     "yosys": "synthesize",
@@ -57,13 +61,14 @@ def find_tools(
 
 
 def prepare(
-    platform: Any, top: Any, folder: Path, *, clock_hz: float, seed: int
+    platform: Any, top: Top, folder: Path, *, clock_hz: float, seed: int
 ) -> list[list[str]]:
     """Write a design and its scripts into a folder; the commands that make a bitstream of it."""
     plan = platform.prepare(
         top,
         NAME,
-        script_after_read=f"setattr -mod -set keep_hierarchy 1 {KEEP}",
+        script_after_read=f"setattr -mod -set keep_hierarchy 1 {KEEP}\n{AREA}",
+        synth_opts=top.board.synthesis,
         script_after_synth="tee -q -o cells.json stat -json",
         nextpnr_opts=f"--report timing.json --seed {seed} --freq {clock_hz / 1e6:g} "
         "--timing-allow-fail",

@@ -5,6 +5,7 @@ from amaranth_boards.icebreaker import ICEBreakerPlatform
 from boards.board import UP5K, Board, Variant
 from boards.clocks import ICE40
 from boards.command import run
+from hw.measure.up5k import up5k
 
 BOARD = Board(
     name="icebreaker",
@@ -13,6 +14,8 @@ BOARD = Board(
     pll=ICE40,
     clock_hz=24e6,
     baud=3_000_000,
+    memories=up5k,
+    synthesis="-dsp",
     queue_words=256,  # a word and its mark take three block RAMs, and not five
     flash=("iceprog", "-S", "{file}"),
     store=("iceprog", "{file}"),

@@ -56,7 +56,7 @@ def memories(files: Mapping[str, str], top: str) -> Counter[tuple[int, int]]:
                 (int(high or 0) + 1, int(last) + 1) for high, last in _MEMORY.findall(text)
             )
             for child in _INSTANCE.findall(text):
-                own += inside(child)
+                own += inside(child) if f"{child}.v" in files else Counter()
             known[module] = own
         return known[module]
 

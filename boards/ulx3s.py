@@ -11,8 +11,8 @@ BOARD = Board(
     title="ULX3S",
     variants={
         "85F": Variant(part=ECP5_85, platform=ULX3S_85F_Platform, preset="fpga32"),
-        "25F": Variant(part=ECP5_25, platform=ULX3S_25F_Platform, preset="fpga8"),
-        "12F": Variant(part=ECP5_25, platform=ULX3S_12F_Platform, preset="fpga8"),
+        "25F": Variant(part=ECP5_25, platform=ULX3S_25F_Platform, preset="fpga16"),
+        "12F": Variant(part=ECP5_25, platform=ULX3S_12F_Platform, preset="fpga16"),
     },
     pll=ECP5,
     clock_hz=60e6,

@@ -69,8 +69,10 @@ class EmitPlatform:
                 f"two different components are placed as module {name}: {component!r} differs "
                 f"from {unit.component!r} in its class, its ports or its attributes"
             )
-        if unit.held != (enable is not None):
-            raise ValueError(f"module {name} is placed both where it may be held and where it may not")
+        if unit.text is None and unit.held != (enable is not None):
+            raise ValueError(
+                f"module {name} is placed both where it may be held and where it may not"
+            )
         reset = ResetSignal() if restart is None else ResetSignal() | restart
         values = {CLOCK: ClockSignal(), RESET: reset, ENABLE: enable}
         values |= {port: value for port, (value, _) in ports.items()}

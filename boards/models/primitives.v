@@ -56,3 +56,16 @@ module SB_IO (input D_OUT_0, OUTPUT_ENABLE, output D_IN_0, inout PACKAGE_PIN);
     if (PIN_TYPE[5:4] != 2'b00) assign PACKAGE_PIN = D_OUT_0;
   endgenerate
 endmodule
+
+module SB_SPRAM256KA (
+    input CLOCK, CHIPSELECT, WREN, STANDBY, SLEEP, POWEROFF,
+    input [3:0] MASKWREN,
+    input [13:0] ADDRESS,
+    input [15:0] DATAIN,
+    output reg [15:0] DATAOUT
+);
+  reg [15:0] words [0:16383];
+  always @(posedge CLOCK)
+    if (CHIPSELECT & WREN) words[ADDRESS] <= DATAIN;
+    else if (CHIPSELECT) DATAOUT <= words[ADDRESS];
+endmodule

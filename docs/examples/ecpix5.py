@@ -19,7 +19,7 @@ def platform() -> ECPIX585Platform:
 BOARD = Board(
     name="ecpix5",
     title="ECPIX-5",
-    variants={"85F": Variant(part=ECP5_85, platform=platform, preset="fpga")},
+    variants={"85F": Variant(part=ECP5_85, platform=platform, preset="fpga32")},
     pll=ECP5,
     clock_hz=60e6,  # made from the oscillator of the platform, exactly, or refused
     baud=3_000_000,

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 
 WORDS, BITS = 16384, 16
-LEAST_WORDS = 1024
+LEAST_WORDS = 2048
 """Shallower memories stay in block RAMs."""
 
 _SINGLE = """\

@@ -9,6 +9,7 @@ from hw.emit import Placed
 from hw.nm.engine import NmArray
 from hw.stream_queue import StreamQueue
 from spec.config import Config
+from spec.nm.config import NmConfig
 from spec.registers.table import BITS, EIE, NM
 
 ARRAYS = {EIE: (EieArray, "eie_array"), NM: (NmArray, "nm_array")}
@@ -55,21 +56,22 @@ class Held(wiring.Component):
         engine = self.config.engine
         m.submodules.array = array = Placed(self._array, self._module, self.restart, self.moves)
 
+        outside = {name: getattr(self, name) for name in array.signature.members}
+        starves, chokes = Signal(), Signal()
+
         # Results wait behind it, so that it knows early whether there is room.
-        results = None
-        if engine == NM:
+        if isinstance(self.config, NmConfig):
             queue = StreamQueue(self.config.lane_bits, QUEUE_DEPTH)
             m.submodules.results = ResetInserter(self.restart)(queue)
             connect(m, queue.o, flipped(self.o))
-            results = queue.i
+            outside["o"] = queue.i
+            m.d.comb += chokes.eq(~queue.i.ready)
 
         # Its streams stand still with it.
         for name, member in array.signature.members.items():
             if member.is_port:
                 continue
-            inner, outer = getattr(array, name), getattr(self, name)
-            if name == "o":
-                outer = results
+            inner, outer = getattr(array, name), outside[name]
             given, taken = (inner, outer) if member.flow == Out else (outer, inner)
             m.d.comb += [
                 taken.payload.eq(given.payload),
@@ -90,11 +92,8 @@ class Held(wiring.Component):
             m.d.sync += left.eq(left - 1)
 
         # It waits for nobody but the shell, and only in a run.
-        starves, chokes = Signal(), Signal()
         m.d.comb += [
             starves.eq((left != 0) & ~fed.valid),
-            chokes.eq(0 if results is None else ~results.ready),
             self.moves.eq(~(self.busy & (starves | chokes))),
         ]
         return m
-

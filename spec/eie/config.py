@@ -297,7 +297,7 @@ _FPGA64 = replace(
     acc_bits=24,
     multiplier_bits=1,
     shift_bits=5,
-    clusters=2,
+    clusters=1,
     run_bits=5,
     run_bits_most=5,
     share_pads=False,
@@ -312,6 +312,7 @@ _FPGA64 = replace(
     double_buffer=False,
     queue_depth=16,
     ahead_depth=4,
+    scan_pipeline=True,
     counter_bits=24,
 )
 
@@ -340,7 +341,7 @@ PRESETS: dict[str, EieConfig] = {
         _FPGA64, pes=32, act_rows=32, biases=32, lines=2048, columns=2048, queue_depth=32
     ),
     # An LFE5U-25F or 12F, which has 56 block RAMs.
-    "fpga16": replace(_FPGA64, pes=16, clusters=1, act_rows=64, biases=32, lines=512, columns=2048),
+    "fpga16": replace(_FPGA64, pes=16, act_rows=64, biases=32, lines=512, columns=2048),
     # An UP5K: lines and activations are its single-port RAMs, of which a PE takes two, all other
     # memories its block RAMs.
     "up5k": replace(
@@ -350,7 +351,7 @@ PRESETS: dict[str, EieConfig] = {
         run_bits=4,
         run_bits_most=4,
         rows=320,
-        act_rows=512,
+        act_rows=1024,
         biases=256,
         lines=16384,
         columns=640,

@@ -141,6 +141,21 @@ def test_one_module_both_held_and_not_is_refused():
 
 
 @pytest.mark.unit
+def test_a_memory_is_held_where_it_stands():
+    """Its module is one for all: what holds it is at its ports."""
+
+    def both(m, self):
+        m.submodules.a = a = Placed(Ram(2, 2), "ram")
+        m.submodules.b = b = Placed(Ram(2, 2), "ram", enable=self.a[0])
+        for one in (a, b):
+            m.d.comb += [one.write_enable.eq(self.a[1]), one.write_data.eq(self.a[2:])]
+        m.d.comb += self.o.eq(a.read_data ^ b.read_data)
+
+    text = emit(Small(both), "unit")["unit.v"]
+    assert re.findall(r"\.write_enable\((.*)\)", text) == ["a__write_enable", "a__write_enable & a[0]"]
+
+
+@pytest.mark.unit
 def test_a_module_within_itself_is_refused():
     def body(m, self):
         m.submodules.inner = Placed(Small(body), "unit")
