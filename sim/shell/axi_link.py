@@ -29,6 +29,9 @@ from sw.host.shell.link import AccessError
 LOOK_CYCLES = 4
 """Between looks at what has come."""
 
+SLOWEST_CYCLES = 32
+"""That a word on its way to the shell may take."""
+
 T = TypeVar("T")
 
 
@@ -45,7 +48,8 @@ class AxiLink:
     ----------
     dut : cocotb handle of a shell
     patience : int
-        Cycles in which nothing comes after which :meth:`receive` gives up.
+        Cycles in which nothing comes after which :meth:`receive` gives up; more for every word
+        that was sent before, which may be on its way still.
     seed : int, optional
         Pauses of all channels and both streams, at random; none by default.
 
@@ -66,6 +70,7 @@ class AxiLink:
         self.source = AxiStreamSource(AxiStreamBus.from_prefix(dut, "s_axis"), dut.clk, dut.rst)
         self.sink = AxiStreamSink(WordBus.from_prefix(dut, "m_axis"), dut.clk, dut.rst)
         self._inbox = bytearray()
+        self._offered = 0
         if seed is not None:
             self._pause(random.Random(seed))
 
@@ -117,6 +122,7 @@ class AxiLink:
 
     async def offer(self, words: np.ndarray) -> None:
         """A message, behind those that are still on their way."""
+        self._offered += len(words)
         self.source.send_nowait(AxiStreamFrame(words.astype("<u4").tobytes()))
 
     async def take(self, count: int) -> np.ndarray:
@@ -127,8 +133,9 @@ class AxiLink:
             await ClockCycles(self.clock, LOOK_CYCLES)
             self._inbox += bytearray(self.sink.read_nowait())
             waited = 0 if len(self._inbox) > before else waited + LOOK_CYCLES
-            if waited > self.patience:
+            if waited > self.patience + SLOWEST_CYCLES * self._offered:
                 raise PortError(f"{count} words were to come, there are {before // BYTES}")
+        self._offered = 0
         found = np.frombuffer(bytes(self._inbox[: BYTES * count]), "<u4")
         del self._inbox[: BYTES * count]
         return found.astype(np.uint32)

@@ -152,7 +152,8 @@ def test_a_memory_is_held_where_it_stands():
         m.d.comb += self.o.eq(a.read_data ^ b.read_data)
 
     text = emit(Small(both), "unit")["unit.v"]
-    assert re.findall(r"\.write_enable\((.*)\)", text) == ["a__write_enable", "a__write_enable & a[0]"]
+    enables = re.findall(r"\.write_enable\((.*)\)", text)
+    assert enables == ["a__write_enable", "a__write_enable & a[0]"]
 
 
 @pytest.mark.unit
