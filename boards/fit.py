@@ -27,6 +27,10 @@ FILE = Path("results", "boards.json")
 BUILD = Path("build", "fit")
 SEEDS = 3
 
+PAGE = Path("docs", "boards.md")
+BEGIN = "<!-- measured: made by `python -m boards.fit` -->\n"
+END = "<!-- end of measured -->\n"
+
 
 @dataclass(frozen=True)
 class Design:
@@ -72,7 +76,21 @@ def main(argv: Sequence[str] | None = None) -> None:
         ordered = {name: rows[name] for name in DESIGNS if name in rows}
         document = {"command": "python -m boards.fit", "designs": ordered}
         write_file(FILE, (json.dumps(document, indent=2) + "\n").encode())
+        put(document)
     print(table(document))
+
+
+def put(document: Mapping[str, Any]) -> None:
+    """Put the table into the page."""
+    text = PAGE.read_text()
+    before, _, rest = text.partition(BEGIN)
+    _, _, behind = rest.partition(END)
+    write_file(PAGE, f"{before}{section(document)}{behind}".encode())
+
+
+def section(document: Mapping[str, Any]) -> str:
+    """The page's section, with its marks."""
+    return f"{BEGIN}\n{table(document)}\n\n{END}"
 
 
 def measure(name: str, design: Design, seeds: int) -> dict[str, Any]:

@@ -37,11 +37,15 @@ class Config(ABC):
         What messages call such a configuration.
     ranges : mapping
         Least and largest value of every field that is a number.
+    added : mapping
+        Fields that were added, with what had been so before: a configuration of which that is true
+        keeps its name, and files without the field are still read.
     """
 
     engine: ClassVar[str]
     title: ClassVar[str]
     ranges: ClassVar[Mapping[str, tuple[int, int]]]
+    added: ClassVar[Mapping[str, int | bool]] = {}
 
     # What every engine has, and what makes a dataclass; declared here, defined there.
     act_bits: int
@@ -96,7 +100,9 @@ class Config(ABC):
 
     @classmethod
     def from_json(cls, values: dict) -> Self:
-        """Rebuild a configuration; unknown or missing fields raise :class:`UserError`."""
+        """Rebuild a configuration; unknown or missing fields raise :class:`UserError`, but for
+        those that were added."""
+        values = {**cls.added, **values}
         odd = sorted(set(values) ^ cls.names())
         if odd:
             raise UserError(f"{cls.title}: unknown or missing fields {', '.join(odd)}")
@@ -109,8 +115,10 @@ class Config(ABC):
 
     @cached_property
     def digest(self) -> str:
-        """Sixteen hex digits that name this configuration; images and bitstreams carry it."""
-        text = json.dumps([self.engine, self.to_json()], sort_keys=True)
+        """Sixteen hex digits that name this configuration; images and bitstreams carry it. Without
+        the fields that were added, as long as they say what was before."""
+        named = dict(self.to_json().items() - self.added.items())
+        text = json.dumps([self.engine, named], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -117,6 +117,8 @@ class EieConfig(Config):
     scan_pipeline: bool = False
     counter_bits: int = 32
 
+    added: ClassVar[Mapping[str, int | bool]] = {"scan_pipeline": False}
+
     ranges: ClassVar[Mapping[str, tuple[int, int]]] = {
         "pes": (1, 256),
         "act_bits": (2, 32),
