@@ -14,10 +14,11 @@ BOARD = Board(
         "100": Variant(part=ARTIX_100, platform=ArtyA7_100Platform, preset="fpga32"),
     },
     pll=XILINX7,
+    is_simulated=False,
     clock_hz=100e6,
     baud=3_000_000,
-    flash=("openFPGALoader", "--board", "arty", "{file}"),
-    store=("openFPGALoader", "--board", "arty", "--write-flash", "{file}"),
+    flash=("openFPGALoader", "--board", "arty_a7_{variant}t", "{file}"),
+    store=("openFPGALoader", "--board", "arty_a7_{variant}t", "--write-flash", "{file}"),
 )
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """What a board is: its platforms and parts, and the clock, baud rate and preset it runs with."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from boards.clocks import Pll
 from hw.shell.uart_link import QUEUE_WORDS
+from spec.config import Config
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,10 @@ class Variant:
     preset: str
 
 
+def _as_they_are(configs: Sequence[Config], files: Mapping[str, str]) -> dict[str, str]:
+    return dict(files)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Board:
     """A board.
@@ -72,18 +77,22 @@ class Board:
     variants : dict of Variant
         By size; the first is the default.
     pll : Pll
+    is_simulated : bool
+        There are models of the primitives at its pins, for a virtual board.
     clock_hz : float
         Of the design.
     baud : int
         Of the serial port.
     flash : tuple of str
-        The command that loads a bitstream into the FPGA; ``{file}`` stands for it.
+        The command that loads a bitstream into the FPGA; ``{file}`` stands for it, ``{variant}``
+        for the board's size.
     store : tuple of str
         The same, into the flash memory that it starts from.
     queue_words : int
         Of the queues of the link, each way.
     memories : callable
-        The Verilog with memories replaced by those that the part has, if it has others.
+        The Verilog with memories replaced by those that the part has, if it has others; from the
+        configurations and it.
     synthesis : str
         Options of yosys.
     leds : dict
@@ -94,11 +103,12 @@ class Board:
     title: str
     variants: dict[str, Variant]
     pll: Pll
+    is_simulated: bool = True
     clock_hz: float
     baud: int
     flash: tuple[str, ...] = ()
     store: tuple[str, ...] = ()
     queue_words: int = QUEUE_WORDS
-    memories: Callable[[Mapping[str, str]], dict[str, str]] = dict
+    memories: Callable[[Sequence[Config], Mapping[str, str]], dict[str, str]] = _as_they_are
     synthesis: str = ""
     leds: dict[int, str] = field(default_factory=lambda: {0: "busy", 1: "error"})

@@ -16,6 +16,7 @@ from spec.errors import Failure, UserError
 from spec.files import write_file
 
 FOLDER = Path("build", "boards")
+GENERATOR = "skipstone boards"
 VENDORS = ("vivado",)
 """Programs that we cannot bring: without them the project is left ready for them."""
 
@@ -50,11 +51,13 @@ def build(
     settings = board.pll.settings(platform.default_clk_constraint.frequency, clock_hz)
     shell = shell_of(board, configs, clock_hz, baud)
     room.check_before(size.part, shell, SHELL, configs)
-    (folder / FILE).unlink(missing_ok=True)
+    _check_folder(folder)
     top = Top(board, shell, settings)
     commands = prepare(platform, top, folder, clock_hz=clock_hz, seed=seed)
+    tools = find_tools(commands, optional=VENDORS)
+    (folder / FILE).unlink(missing_ok=True)
     facts = {
-        "generator": "skipstone boards",
+        "generator": GENERATOR,
         "board": board.name,
         "variant": variant,
         "part": size.part.name,
@@ -63,7 +66,6 @@ def build(
         "baud": baud,
         "seed": seed,
     }
-    tools = find_tools(commands, optional=VENDORS)
     if tools is not None:
         facts |= _synthesize(commands, tools, folder, size.part, clock_hz)
     facts["tools"] = tool_versions() | {one.name: one.version for one in tools or ()}
@@ -118,6 +120,28 @@ def timing(report: Mapping[str, Any]) -> dict[str, Any]:
             if one["used"]
         },
     }
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse to build where something else is."""
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"cannot build into {folder}: it is no folder")
+    if (folder / FILE).exists() and read_manifest(folder).get("generator") != GENERATOR:
+        raise UserError(f"cannot build into {folder}: another build is there")
+
+
+def check_bitstream(facts: Mapping[str, Any], folder: Path, board: Board, variant: str) -> None:
+    """Refuse to load what is no bitstream for this board, or not the one that was built."""
+    if "bitstream" not in facts:
+        raise UserError(f"{folder} holds a project, but no bitstream yet")
+    if (facts["board"], facts["variant"]) != (board.name, variant):
+        raise UserError(
+            f"{folder} holds a bitstream for {facts['board']} {facts['variant']}, "
+            f"not for {board.name} {variant}"
+        )
+    file = folder / facts["bitstream"]
+    if not file.exists() or hashlib.sha256(file.read_bytes()).hexdigest() != facts["sha256"]:
+        raise UserError(f"{file} is not what was built: its checksum is another one")
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

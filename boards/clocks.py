@@ -1,5 +1,6 @@
 """Clocks: a PLL of each family, from the board's oscillator to the clock of the design."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -65,6 +66,8 @@ class Pll:
         UserError
             There are none; with the clocks next to it that there are.
         """
+        if not 0 < clock < math.inf:
+            raise UserError(f"a clock of {clock / 1e6:g} MHz: it must be more than 0")
         found = list(self._possible(reference))
         exact = [one for one in found if abs(one.hz(reference) / clock - 1) < MOST_ERROR]
         if exact:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from boards.board import Board
-from boards.build import build, folder_of, read_manifest, table
+from boards.build import build, check_bitstream, folder_of, read_manifest, table
 from boards.device import configs_of
 from boards.run import run_image
 from hw.programs import find_program
@@ -99,6 +99,8 @@ def _build(board: Board, arguments: argparse.Namespace) -> int:
 def _configs(board: Board, arguments: argparse.Namespace) -> list[Config]:
     """What is to be built: for an image, or a preset; by default the one for that size of board."""
     if arguments.image:
+        if arguments.preset is not None or arguments.set:
+            raise UserError("build for an image, or for a preset, not for both")
         return configs_of(image.read(arguments.image))
     if arguments.preset is None:
         own = board.variants[arguments.variant].preset
@@ -109,13 +111,13 @@ def _configs(board: Board, arguments: argparse.Namespace) -> list[Config]:
 def _flash(board: Board, arguments: argparse.Namespace) -> int:
     folder = arguments.out or folder_of(board, arguments.variant)
     facts = read_manifest(folder)
-    if "bitstream" not in facts:
-        raise UserError(f"{folder} holds a project, but no bitstream yet")
+    check_bitstream(facts, folder, board, arguments.variant)
     program, *rest = board.store if arguments.store else board.flash
     path = find_program([program])
     if path is None:
-        raise UserError(f"{program}, which loads bitstreams, is not installed")
-    command = [path, *(one.replace("{file}", str(folder / facts["bitstream"])) for one in rest)]
+        raise UserError(f"{program}, which loads bitstreams, is not installed: put it into PATH")
+    places = {"file": str(folder / facts["bitstream"]), "variant": arguments.variant}
+    command = [path, *(one.format(**places) for one in rest)]
     done = subprocess.run(command, check=False)
     if done.returncode:
         raise Failure(f"{program} ended with code {done.returncode}")

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from boards import icebreaker, ulx3s
+from boards import ulx3s
 from boards.board import Board
 from boards.build import cells_of, timing
 from boards.flow import carry_out, find_tools, prepare, read_json
-from boards.room import luts
-from boards.top import Top, shell_of
+from boards.room import check_before, luts
+from boards.top import SHELL, Top, shell_of
 from hw.manifest import tool_versions
 from sim.bench.useful import useful_work
 from spec.config import Config
@@ -54,9 +54,8 @@ class Design:
 DESIGNS = {
     "ulx3s-eie-64": Design(ulx3s.BOARD, "85F", eie.preset("fpga64"), 60),
     "ulx3s-eie-32": Design(ulx3s.BOARD, "85F", eie.preset("fpga32"), 80),
-    "ulx3s-eie-16": Design(ulx3s.BOARD, "25F", eie.preset("fpga16"), 80),
+    "ulx3s-eie-6": Design(ulx3s.BOARD, "25F", eie.preset("fpga6"), 60),
     "ulx3s-nm-128": Design(ulx3s.BOARD, "85F", nm.preset("ecp5"), 80),
-    "icebreaker-eie": Design(icebreaker.BOARD, "up5k", eie.preset("up5k"), 24),
 }
 
 
@@ -94,13 +93,14 @@ def section(document: Mapping[str, Any]) -> str:
 
 
 def measure(name: str, design: Design, seeds: int) -> dict[str, Any]:
-    """Synthesize once, place and route with every seed. What an earlier call has placed of the same
-    netlist is taken as it is."""
+    """Synthesize once, place and route with every seed."""
     hz = design.target_mhz * 1e6
     board = design.board
     platform = board.variants[design.variant].platform()
     settings = board.pll.settings(platform.default_clk_constraint.frequency, hz)
-    top = Top(board, shell_of(board, [design.config], hz, board.baud), settings)
+    shell = shell_of(board, [design.config], hz, board.baud)
+    check_before(board.variants[design.variant].part, shell, SHELL, [design.config])
+    top = Top(board, shell, settings)
     folder = BUILD / name
     commands = prepare(platform, top, folder, clock_hz=hz, seed=1)
     tools = find_tools(commands)

@@ -16,9 +16,6 @@ NAME = "top"
 KEEP = "eie_pe"
 """A module with many instances is synthesized once, by itself."""
 
-AREA = "scratchpad -set abc9.D 10000"
-"""Picoseconds that logic may take: what is faster is made smaller instead."""
-
 STEPS = {
     "yosys": "synthesize",
     "nextpnr-ecp5": "place and route",
@@ -55,7 +52,7 @@ def find_tools(
             advice = (
                 "pip install 'skipstone[boards]'" if name in WEBASSEMBLY else "put it into PATH"
             )
-            raise UserError(f"{name} is not installed ({STEPS.get(name, 'load')}): {advice}")
+            raise UserError(f"{name} is not installed ({STEPS[name]}): {advice}")
         found.append(Tool(name, version_of(path), (path,)))
     return found
 
@@ -64,14 +61,16 @@ def prepare(
     platform: Any, top: Top, folder: Path, *, clock_hz: float, seed: int
 ) -> list[list[str]]:
     """Write a design and its scripts into a folder; the commands that make a bitstream of it."""
+    # Picoseconds that logic may take: what is faster is made smaller instead.
+    area = f"scratchpad -set abc9.D {1e12 / clock_hz:.0f}"
     plan = platform.prepare(
         top,
         NAME,
-        script_after_read=f"setattr -mod -set keep_hierarchy 1 {KEEP}\n{AREA}",
+        script_after_read=f"setattr -mod -set keep_hierarchy 1 {KEEP}\n{area}",
         synth_opts=top.board.synthesis,
         script_after_synth="tee -q -o cells.json stat -json",
         nextpnr_opts=f"--report timing.json --seed {seed} --freq {clock_hz / 1e6:g} "
-        "--timing-allow-fail",
+        "--timing-allow-fail --router router2",
         emit_src=False,
     )
     make_folder(folder)
@@ -84,7 +83,7 @@ def prepare(
 def carry_out(command: Sequence[str], tool: Tool, folder: Path) -> None:
     """Run a command in its folder."""
     name, *arguments = command
-    with progress(f"{STEPS.get(name, name)} ({tool.name} {tool.version})"):
+    with progress(f"{STEPS[name]} ({tool.name} {tool.version})"):
         if isinstance(tool, Yosys):
             tool.passes([f"script {arguments[-1]}"], folder)
         else:

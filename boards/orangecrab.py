@@ -36,7 +36,7 @@ BOARD = Board(
     name="orangecrab",
     title="OrangeCrab r0.2",
     variants={
-        "25F": Variant(part=ECP5_25, platform=_SMALL, preset="fpga16"),
+        "25F": Variant(part=ECP5_25, platform=_SMALL, preset="fpga6"),
         "85F": Variant(part=ECP5_85, platform=_LARGE, preset="fpga32"),
     },
     pll=ECP5,

@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 
 import numpy as np
@@ -63,12 +63,24 @@ def _batch(program: image.Program, arguments: argparse.Namespace) -> np.ndarray:
     return random_batch(program, count, arguments.seed)
 
 
+def _check_session(there: Mapping[str, str], file: str, configs: Sequence[Config]) -> None:
+    """Refuse a session with other arrays."""
+    for config in configs:
+        if there.get(config.engine) != config.digest:
+            raise UserError(
+                f"{file} is a session with the configuration {there.get(config.engine)}, "
+                f"the image is for {config.digest}"
+            )
+
+
 def _open_link(
     board: Board, arguments: argparse.Namespace, configs: Sequence[Config], opened: ExitStack
 ) -> Link:
     """The link to a board, or to what stands for one; closed with ``opened``."""
     if arguments.replay:
-        link: Link = ReplayLink(arguments.replay)
+        session = ReplayLink(arguments.replay)
+        _check_session(session.digests, arguments.replay, configs)
+        link: Link = session
     elif arguments.virtual:
         with progress("building the virtual board"):
             port = opened.enter_context(virtual.start(board, arguments.variant, configs))

@@ -18,7 +18,7 @@ SHELL = "skipstone_uart"
 def shell_of(board: Board, configs: Sequence[Config], clock_hz: float, baud: int) -> dict[str, str]:
     """Verilog of a shell with these arrays, the module :data:`SHELL`; text of each file."""
     files = emit(UartShell(configs, clock_hz, baud, board.queue_words), SHELL)
-    return board.memories(files)
+    return board.memories(configs, files)
 
 
 class Top(Elaboratable):

@@ -1,8 +1,13 @@
 """ULX3S: an open-hardware board with an ECP5, whose USB socket is a serial port of 3 Mbaud."""
 
-from amaranth_boards.ulx3s import ULX3S_12F_Platform, ULX3S_25F_Platform, ULX3S_85F_Platform
+from amaranth_boards.ulx3s import (
+    ULX3S_12F_Platform,
+    ULX3S_25F_Platform,
+    ULX3S_45F_Platform,
+    ULX3S_85F_Platform,
+)
 
-from boards.board import ECP5_25, ECP5_85, Board, Variant
+from boards.board import ECP5_25, ECP5_45, ECP5_85, Board, Variant
 from boards.clocks import ECP5
 from boards.command import run
 
@@ -11,8 +16,9 @@ BOARD = Board(
     title="ULX3S",
     variants={
         "85F": Variant(part=ECP5_85, platform=ULX3S_85F_Platform, preset="fpga32"),
-        "25F": Variant(part=ECP5_25, platform=ULX3S_25F_Platform, preset="fpga16"),
-        "12F": Variant(part=ECP5_25, platform=ULX3S_12F_Platform, preset="fpga16"),
+        "45F": Variant(part=ECP5_45, platform=ULX3S_45F_Platform, preset="fpga16"),
+        "25F": Variant(part=ECP5_25, platform=ULX3S_25F_Platform, preset="fpga6"),
+        "12F": Variant(part=ECP5_25, platform=ULX3S_12F_Platform, preset="fpga6"),
     },
     pll=ECP5,
     clock_hz=60e6,

@@ -21,7 +21,7 @@ from sim.verilate import BUILD
 from sim.verilate import build as verilate
 from sim.waves import wave_file
 from spec.config import Config
-from spec.errors import Failure
+from spec.errors import Failure, UserError
 
 MODELS = Path(__file__).parent / "models"
 
@@ -73,6 +73,8 @@ def start(
     UserError
         The design has no room on the board, or a tool is missing.
     """
+    if not board.is_simulated:
+        raise UserError(f"there is no virtual {board.title}: its primitives have no models")
     # The highest rate that the clock allows: simulated time is dear.
     baud = int(board.clock_hz // LEAST_CYCLES)
     shell = shell_of(board, configs, board.clock_hz, baud)
@@ -111,7 +113,9 @@ def _recipe(board: Board, variant: str, shell: Mapping[str, str], baud: int, wav
     verilog = {f"{NAME}.v": _to_verilog(_text(plan.files[f"{NAME}.il"]))}
     verilog |= {file.name: file.read_text() for file in sorted(MODELS.glob("*.v"))}
     verilog |= shell
-    (busy,) = (number for number, name in board.leds.items() if name == "busy")
+    busy = next((number for number, name in board.leds.items() if name == "busy"), None)
+    if busy is None:
+        raise UserError(f"{board.title} has no LED for busy, which a virtual board goes by")
     inverted = platform.lookup("led", busy).ios[0].invert
     return Recipe(
         top=NAME,

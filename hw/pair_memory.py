@@ -77,6 +77,8 @@ class PairRam(wiring.Component):
 
     latency = 1
 
+    enables = ("write_enable", "read_enable")
+
     def __init__(self, width: int, depth: int):
         if width < 1 or depth < 1:
             raise ValueError(f"memory of {depth} words of {width} bits: both must be at least 1")

@@ -146,6 +146,6 @@ class Core(wiring.Component):
             connect(m, streams.load, array.i)
             connect(m, array.o, outlet.results)
             m.d.comb += [
-                outlet.first.eq(supervisor.start[own]),
-                router.first.eq(supervisor.start[own]),
+                outlet.first.eq(supervisor.first[own]),
+                router.first.eq(supervisor.first[own]),
             ]

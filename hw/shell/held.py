@@ -9,7 +9,6 @@ from hw.emit import Placed
 from hw.nm.engine import NmArray
 from hw.stream_queue import StreamQueue
 from spec.config import Config
-from spec.nm.config import NmConfig
 from spec.registers.table import BITS, EIE, NM
 
 ARRAYS = {EIE: (EieArray, "eie_array"), NM: (NmArray, "nm_array")}
@@ -18,6 +17,9 @@ QUEUE_DEPTH = 2
 
 FED = {EIE: "write", NM: "i"}
 """The stream whose items a run takes, by engine."""
+
+GIVEN = {EIE: ["data"], NM: ["data", "o"]}
+"""The streams that an array gives."""
 
 
 class Held(wiring.Component):
@@ -59,13 +61,22 @@ class Held(wiring.Component):
         outside = {name: getattr(self, name) for name in array.signature.members}
         starves, chokes = Signal(), Signal()
 
-        # Results wait behind it, so that it knows early whether there is room.
-        if isinstance(self.config, NmConfig):
-            queue = StreamQueue(self.config.lane_bits, QUEUE_DEPTH)
-            m.submodules.results = ResetInserter(self.restart)(queue)
-            connect(m, queue.o, flipped(self.o))
-            outside["o"] = queue.i
-            m.d.comb += chokes.eq(~queue.i.ready)
+        # Requests wait in front of it, a read until no write does: they are answered in order.
+        for name in ("write", "read"):
+            queue = StreamQueue(getattr(self, name).payload.shape(), QUEUE_DEPTH)
+            m.submodules[name] = ResetInserter(self.restart)(queue)
+            connect(m, flipped(getattr(self, name)), queue.i)
+            outside[name] = queue.o
+        waits = outside["write"].valid
+
+        # Answers and results wait behind it, so that it knows early whether there is room.
+        for name in GIVEN[engine]:
+            queue = StreamQueue(getattr(self, name).payload.shape(), QUEUE_DEPTH)
+            m.submodules[name] = ResetInserter(self.restart)(queue)
+            connect(m, queue.o, flipped(getattr(self, name)))
+            outside[name] = queue.i
+        if engine == NM:
+            m.d.comb += chokes.eq(~outside["o"].ready)
 
         # Its streams stand still with it.
         for name, member in array.signature.members.items():
@@ -73,10 +84,11 @@ class Held(wiring.Component):
                 continue
             inner, outer = getattr(array, name), outside[name]
             given, taken = (inner, outer) if member.flow == Out else (outer, inner)
+            goes = self.moves & ~waits if name == "read" else self.moves
             m.d.comb += [
                 taken.payload.eq(given.payload),
-                taken.valid.eq(given.valid & self.moves),
-                given.ready.eq(taken.ready & self.moves),
+                taken.valid.eq(given.valid & goes),
+                given.ready.eq(taken.ready & goes),
             ]
         m.d.comb += [
             array.start.eq(self.start),
@@ -85,15 +97,18 @@ class Held(wiring.Component):
         ]
 
         # How much of what was announced has not come.
-        fed, left = getattr(self, FED[engine]), Signal(BITS)
+        fed, left, hungry = outside[FED[engine]], Signal(BITS), Signal()
         with m.If(~self.busy | self.restart):
-            m.d.sync += left.eq(Mux(self.start, self.feed, 0))
-        with m.Elif(fed.valid & fed.ready & (left != 0)):
-            m.d.sync += left.eq(left - 1)
+            m.d.sync += [
+                left.eq(Mux(self.start, self.feed, 0)),
+                hungry.eq(self.start & (self.feed != 0)),
+            ]
+        with m.Elif(fed.valid & fed.ready & hungry):
+            m.d.sync += [left.eq(left - 1), hungry.eq(left != 1)]
 
         # It waits for nobody but the shell, and only in a run.
         m.d.comb += [
-            starves.eq((left != 0) & ~fed.valid),
+            starves.eq(hungry & ~fed.valid),
             self.moves.eq(~(self.busy & (starves | chokes))),
         ]
         return m

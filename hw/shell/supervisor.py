@@ -23,8 +23,10 @@ class Supervisor(wiring.Component):
         Words that are written to registers which do something.
     shown : Out
         What registers show.
-    start, restart : Out
-        Of each engine, by number; of everything but the registers.
+    start, first : Out
+        Of each engine, by number; whether that begins a run.
+    restart : Out
+        Of everything but the registers.
     busy, moves, errors : In
         Of each engine; a cycle in which it does not move does not count.
     own_error : In
@@ -42,6 +44,7 @@ class Supervisor(wiring.Component):
                 "pulsed": In(words_layout(pulsed(self.table))),
                 "shown": Out(words_layout(shown(self.table))),
                 "start": Out(count),
+                "first": Out(count),
                 "restart": Out(1),
                 "busy": In(count),
                 "moves": In(count),
@@ -63,14 +66,18 @@ class Supervisor(wiring.Component):
         count = len(self.start)
 
         # Start and reset.
+        begins = Signal(count)
+        there = sum(1 << number for number in self.numbers)
         m.d.comb += [
-            self.start.eq(Cat(starts[:count])),
+            self.start.eq(Cat(starts[:count]) & there),
+            begins.eq(self.start & ~self.busy),
+            self.first.eq(begins),
             self.restart.eq(word[control["RESET"]]),
         ]
 
         # Count the cycles of a run.
         cycles = Signal(CYCLE_BITS)
-        m.d.sync += cycles.eq(Mux(self.start.any(), 0, cycles + (self.busy & self.moves).any()))
+        m.d.sync += cycles.eq(Mux(begins.any(), 0, cycles + (self.busy & self.moves).any()))
 
         # Keep the shell's first error; an array keeps its own.
         error = Signal(ERROR_BITS)

@@ -16,6 +16,7 @@ from spec.config import Config
 from spec.eie.config import EieConfig
 from spec.image import Program
 from spec.nm.config import Mode, NmConfig
+from spec.numbers import signed_bounds
 from sw.host.compare import run_on
 
 LIKE = "Alex-7"
@@ -74,7 +75,9 @@ def _for_eie(config: EieConfig) -> Sample:
     drawn = draw_layer("layer", layer, np.random.default_rng(SEED), uneven=False, images=IMAGES)
     program = Machine("board", config).program(drawn)
     what = f"{inputs} x {outputs}, {like.weights:.0%} of the weights, {like.acts:.0%} of the inputs"
-    return Sample(what, program, drawn.acts, drawn.macs)
+    _, high = signed_bounds(config.act_bits)
+    acts = np.where(drawn.acts, 1 + drawn.acts % high, 0)
+    return Sample(what, program, acts, drawn.macs)
 
 
 def _for_nm(config: NmConfig) -> Sample:

@@ -1,8 +1,9 @@
 // A board's design behind a pseudo-terminal: bytes that a program writes to the terminal go in at
 // the pin PIN_RX, bit by bit, and what comes out at PIN_TX can be read from it.
 //
-// The signal USR1 switches the board off and on again. The first line on standard output is the terminal's path. Time stands still while nothing is on
-// its way and the pin PIN_BUSY says that nothing goes on. Standard input closed ends the program.
+// The signal USR1 switches the board off and on again. The first line on standard output is the
+// terminal's path. Time stands still while nothing is on its way and the pin PIN_BUSY says that
+// nothing goes on. Standard input closed ends the program.
 
 #include <fcntl.h>
 #include <poll.h>
@@ -163,6 +164,12 @@ private:
 int main(int count, char** arguments) {
     const char* waves = count > 1 ? arguments[1] : nullptr;
     const int terminal = open_terminal();
+    // The signal comes only while we wait, so that none is overlooked.
+    sigset_t blocked, none;
+    sigemptyset(&none);
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &blocked, nullptr);
     std::signal(SIGUSR1, [](int) { switched = 1; });
     auto board = std::make_unique<Board>(waves);
     Sender sender;
@@ -181,7 +188,10 @@ int main(int count, char** arguments) {
         const bool still = into.empty() && out.empty() && sender.idle() && receiver.idle();
         quiet = still && !board->busy() ? quiet + 1 : 0;
         pollfd waits[] = {{terminal, POLLIN, 0}, {STDIN_FILENO, POLLIN, 0}};
-        if (::poll(waits, 2, quiet > QUIET_LOOKS ? -1 : 0) < 0 && errno != EINTR) fail("poll");
+        const timespec now{0, 0};
+        const int found = ::ppoll(waits, 2, quiet > QUIET_LOOKS ? nullptr : &now, &none);
+        if (found < 0 && errno != EINTR) fail("poll");
+        if (found < 0) continue;
         if (waits[1].revents) return 0;
         uint8_t bytes[4096];
         if (into.empty()) {

@@ -342,7 +342,9 @@ PRESETS: dict[str, EieConfig] = {
     "fpga32": replace(
         _FPGA64, pes=32, act_rows=32, biases=32, lines=2048, columns=2048, queue_depth=32
     ),
-    # An LFE5U-25F or 12F, which has 56 block RAMs.
+    # An LFE5U-25F or 12F, and all of LeNet-300-100 at 8 %.
+    "fpga6": replace(_FPGA64, pes=6, rows=64, act_rows=256, biases=128, lines=1024, columns=2048),
+    # An LFE5U-45F.
     "fpga16": replace(_FPGA64, pes=16, act_rows=64, biases=32, lines=512, columns=2048),
     # An UP5K: lines and activations are its single-port RAMs, of which a PE takes two, all other
     # memories its block RAMs.

@@ -109,7 +109,12 @@ def _pulses(one: Register, prefix: str) -> Iterator[str]:
 def _whole(name: str, prefix: str) -> str:
     """To read both halves of a number."""
     read = f"{prefix.lower()}_read_{name.lower()}"
-    body = f"return (uint64_t){read}_high(base) << {BITS}\n        | {read}_low(base);"
+    # A counter that moves may carry between two looks.
+    body = (
+        f"uint32_t high, low;\n    do {{\n        high = {read}_high(base);\n"
+        f"        low = {read}_low(base);\n    }} while ({read}_high(base) != high);\n"
+        f"    return (uint64_t)high << {BITS} | low;"
+    )
     return _function("uint64_t", read, "uintptr_t base", body)
 
 

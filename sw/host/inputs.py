@@ -51,6 +51,8 @@ def random_batch(program: Program, images: int, seed: int) -> np.ndarray:
     """A batch for ``program``, half of it zeros: int64, of a shape as :func:`read_batch` gives."""
     if images < 1:
         raise UserError(f"{images} random images leave nothing to run")
+    if seed < 0:
+        raise UserError(f"a seed of {seed}: it must be at least 0")
     rng = np.random.default_rng(seed)
     steps = (RANDOM_STEPS,) if program.per_step > 0 else ()
     shape = (images, *steps, program.inputs)

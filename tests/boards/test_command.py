@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from boards import arty, build, flow, icebreaker, orangecrab, ulx3s
+from boards import arty, build, flow, icebreaker, orangecrab, room, ulx3s
 from boards.command import main
-from boards.top import Top, shell_of
+from boards.top import SHELL, Top, shell_of
 from hw.manifest import FILE
 from spec import image
 from spec.eie.config import preset
@@ -47,6 +47,12 @@ def file(rng, tmp_path):
         (["build", "{file}", "--clock", "61.3"], "61.3 MHz cannot be made from 25 MHz"),
         (["build", "{file}", "--baud", "99000000"], "a UART of 9.9e"),
         (["build", "--preset", "default"], "block RAMs, LFE5U-85F has 208"),
+        (["build", "{file}", "--clock", "0"], "a clock of 0 MHz: it must be more than 0"),
+        (["build", "{file}", "--clock", "nan"], "it must be more than 0"),
+        (["build", "{file}", "--preset", "tiny"], "build for an image, or for a preset, not for"),
+        (["build", "{file}", "--out", "{file}"], "it is no folder"),
+        (["run", "{file}", "--port", "x", "--baud", "0"], "a rate of 0 baud"),
+        (["run", "{file}", "--virtual", "--seed", "-1"], "a seed of -1"),
         (["flash", "--out", "{folder}"], "holds no bitstream: build one first"),
     ],
 )
@@ -80,8 +86,6 @@ def test_a_missing_tool_is_named(monkeypatch):
     monkeypatch.setattr(flow, "find_program", lambda names: None)
     with pytest.raises(UserError, match=r"nextpnr-ecp5 is not installed \(place and route\): pip"):
         flow.find_tools([["nextpnr-ecp5"]])
-    with pytest.raises(UserError, match="openFPGALoader is not installed"):
-        flow.find_tools([["openFPGALoader"]])
     assert flow.find_tools([["vivado"]], optional=build.VENDORS) is None
 
 
@@ -91,10 +95,45 @@ def test_a_project_without_a_bitstream_is_not_loaded(tmp_path):
         main(arty.BOARD, ["flash", "--out", str(tmp_path)])
 
 
+def test_only_what_was_built_for_a_board_is_loaded_into_it(tmp_path):
+    facts = {"board": "ulx3s", "variant": "25F", "bitstream": "top.bit", "sha256": "0" * 64}
+    (tmp_path / FILE).write_text(json.dumps(facts))
+    with pytest.raises(UserError, match="a bitstream for ulx3s 25F, not for ulx3s 85F"):
+        main(ulx3s.BOARD, ["flash", "--out", str(tmp_path)])
+    with pytest.raises(UserError, match="top.bit is not what was built"):
+        main(ulx3s.BOARD, ["flash", "--out", str(tmp_path), "--variant", "25F"])
+
+
+def test_a_folder_of_another_build_is_left_alone(file, tmp_path):
+    (tmp_path / FILE).write_text(json.dumps({"generator": "skipstone hw.build"}))
+    with pytest.raises(UserError, match="another build is there"):
+        main(ulx3s.BOARD, ["build", file, "--out", str(tmp_path)])
+    assert (tmp_path / FILE).exists()
+
+
+def test_a_board_without_models_has_no_virtual_twin(file):
+    with pytest.raises(UserError, match="there is no virtual Arty A7"):
+        main(arty.BOARD, ["run", file, "--virtual"])
+
+
+def test_an_up5k_takes_arrays_that_its_memories_can_serve():
+    with pytest.raises(UserError, match="have one port: it takes EIE arrays with double_buffer"):
+        shell_of(icebreaker.BOARD, [TINY], 24e6, 3_000_000)
+
+
+@pytest.mark.parametrize("board", [ulx3s.BOARD, orangecrab.BOARD], ids=lambda board: board.name)
+def test_the_memories_of_its_preset_fit_every_variant(board):
+    for variant in board.variants.values():
+        config = preset(variant.preset)
+        shell = shell_of(board, [config], board.clock_hz, board.baud)
+        room.check_before(variant.part, shell, SHELL, [config])
+
+
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
 def test_every_variant_has_a_project(board, tmp_path):
     """Pins, lamps, oscillator and PLL are there, and the scripts of the tools."""
-    shell = shell_of(board, [TINY], board.clock_hz, board.baud)
+    config = preset("up5k") if board is icebreaker.BOARD else TINY
+    shell = shell_of(board, [config], board.clock_hz, board.baud)
     for name, variant in board.variants.items():
         platform, folder = variant.platform(), tmp_path / name
         reference = platform.default_clk_constraint.frequency

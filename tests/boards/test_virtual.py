@@ -22,6 +22,7 @@ pytestmark = pytest.mark.board
 
 EIE = preset("tiny")
 NM = nm_preset("tiny")
+WIDE = preset("tiny", double_buffer=False)
 
 
 @pytest.fixture
@@ -99,6 +100,7 @@ def test_an_image_for_another_configuration_is_refused(rng, eie_file):
         link.close()
 
 
-def test_a_design_without_room_is_refused_before_it_is_simulated(eie_file):
+def test_a_design_without_room_is_refused_before_it_is_simulated(rng, tmp_path):
+    image.write(random_case(rng, WIDE, images=1, largest=8).program, tmp_path / "wide.skip")
     with pytest.raises(UserError, match="block RAMs, iCE40UP5K has 30"):
-        command.main(icebreaker.BOARD, ["run", eie_file, "--virtual"])
+        command.main(icebreaker.BOARD, ["run", str(tmp_path / "wide.skip"), "--virtual"])

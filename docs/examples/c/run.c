@@ -43,6 +43,9 @@ int main(void)
     skipstone_reset(base);
     if (!skipstone_wait(base, SKIPSTONE_STATUS_BUSY_EIE_MASK, POLLS))
         return fail("the array is not ready after a reset");
+    /* A message that broke off waits for its end still: one without items has nothing else. */
+    if (skipstone_read_status(base) & SKIPSTONE_STATUS_RECEIVING_MASK)
+        board_send(load, 1);
     board_send(load, LENGTH(load));
 
     /* An answer comes behind all that was written before it: now the array may start. */

@@ -8,11 +8,11 @@ from spec.config import Config
 from spec.errors import UserError
 from spec.messages import Kind, answer_words, header, join, message
 from spec.registers.table import BITS, ENGINES, IDENTITY, VERSION, Register, registers
-from sw.host.port import PortError
+from sw.host.port import PortError, StillBusyError
 from sw.host.shell.link import Link
 
-POLLS = 1_000_000
-"""Looks at a status before the shell is called dead."""
+POLLS = 10_000
+"""Looks at a status in which nothing has changed before the shell is called dead."""
 
 
 class Shell:
@@ -70,8 +70,13 @@ class Shell:
         if name in self.table:
             return self.link.read32(self.table[name].address)
         low, high = (self.table[f"{name}_{half}"] for half in ("LOW", "HIGH"))
-        found = self.link.read32(low.address)
-        return found if high.constant else found | self.link.read32(high.address) << BITS
+        if high.constant:
+            return self.link.read32(low.address)
+        while True:
+            # A counter that moves may carry between two looks.
+            above, found = (self.link.read32(half.address) for half in (high, low))
+            if self.link.read32(high.address) == above:
+                return above << BITS | found
 
     def write(self, name: str, word: int) -> None:
         """A register by name."""
@@ -108,14 +113,33 @@ class Shell:
         self.pulse("RESET")
         # Words may have come up to then.
         self.link.drop()
-        while self.field("STATUS", "RECEIVING"):
-            # It waits for the end of a message that will not come: an empty one has an end.
-            engine = next(iter(self.configs))
-            self.link.send(np.array([header(engine, Kind.WRITE)], np.uint32))
+        engine = next(iter(self.configs))
         for _ in range(POLLS):
-            if not any(self.busy(engine) for engine in self.configs):
+            if self.field("STATUS", "RECEIVING"):
+                # It waits for the end of a message that will not come: an empty one has an end.
+                self.link.send(np.array([header(engine, Kind.WRITE)], np.uint32))
+            elif not any(self.busy(engine) for engine in self.configs):
                 return
         raise PortError("reset: the array is not ready")
+
+    def wait(self, engine: str, max_cycles: int) -> None:
+        """Wait for the end of a run.
+
+        Raises
+        ------
+        StillBusyError
+            It goes on after so many cycles.
+        PortError
+            It stands still: what it waits for does not come.
+        """
+        before, idle = -1, 0
+        while self.busy(engine):
+            cycles = self.read("CYCLES")
+            if cycles > max_cycles:
+                raise StillBusyError(max_cycles)
+            before, idle = cycles, idle + 1 if cycles == before else 0
+            if idle > POLLS:
+                raise PortError("the array stands still: words that it was to be fed do not come")
 
     def busy(self, engine: str) -> bool:
         """Whether an array runs."""

@@ -7,7 +7,7 @@ from spec.eie.iomap import Memory, pack_reads, pack_writes
 from spec.messages import Kind
 from spec.registers.table import EIE, Source
 from sw.host.eie.port import check_ahead, check_request
-from sw.host.port import PortError, StillBusyError, Words, check_cycles
+from sw.host.port import PortError, Words, check_cycles
 from sw.host.shell.client import Shell
 
 
@@ -50,9 +50,7 @@ class EiePort:
         self.shell.pulse("START_EIE")
         if len(ahead):
             self.shell.send(EIE, Kind.WRITE, ahead)
-        while self.shell.busy(EIE):
-            if self.shell.read("CYCLES") > max_cycles:
-                raise StillBusyError(max_cycles)
+        self.shell.wait(EIE, max_cycles)
         return self.shell.read("CYCLES"), code_of(self.shell, Source.EIE)
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ from spec.nm.config import NmConfig
 from spec.nm.iomap import Memory, pack_reads, pack_writes
 from spec.registers.table import NM, Source
 from sw.host.nm.port import Ran, check_loads, check_request
-from sw.host.port import StillBusyError, Words, check_cycles
+from sw.host.port import Words, check_cycles
 from sw.host.shell.client import Shell
 from sw.host.shell.eie import code_of
 
@@ -51,9 +51,7 @@ class NmPort:
         shell.pulse("START_NM")
         if len(loads):
             shell.send(NM, Kind.LOAD, loads)
-        while shell.busy(NM):
-            if shell.read("CYCLES") > max_cycles:
-                raise StillBusyError(max_cycles)
+        shell.wait(NM, max_cycles)
         count = shell.read("NM_RESULTS") * per_result
         results = join(shell.link.receive(count), self.config.lane_bits)
         return Ran(shell.read("CYCLES"), code_of(shell, Source.NM), shell.read("TAKEN"), results)

@@ -122,6 +122,8 @@ class ReplayLink:
         head = self._lines[0] if self._lines else {}
         if head.get("format") != FORMAT or head.get("version") != VERSION:
             raise UserError(f"{file} is no session: its first line must be that of {FORMAT!r} 1")
+        if not all(isinstance(head.get(name), dict) for name in ("tools", "digests")):
+            raise UserError(f"{file} is no session: its first line lacks tools or digests")
         self.tools: dict[str, str] = head["tools"]
         self.digests: dict[str, str] = head["digests"]
 
@@ -166,7 +168,8 @@ class ReplayLink:
                 f"{_told(expected)} is now"
             )
         if "error" in line:
-            raise ERRORS[line["error"]](line["message"])
+            error = ERRORS.get(line["error"], PortError)
+            raise error(str(line.get("message", "a call failed then")))
         return line.get("answer")
 
 

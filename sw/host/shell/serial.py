@@ -69,6 +69,8 @@ def open_serial(name: str, baud: int) -> "SerialLink":
     PortError
         Nothing answers there.
     """
+    if baud < 1:
+        raise UserError(f"a rate of {baud} baud: it must be at least 1")
     try:
         import serial
         from serial.tools import list_ports

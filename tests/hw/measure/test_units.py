@@ -92,12 +92,12 @@ def test_depth():
 
 @pytest.mark.unit
 def test_only_memories_that_an_up5k_has_otherwise_are_replaced():
-    texts = {f"skipstone_{name}.v": name for name in ("ram_512x8", "ram_20000x8", "ram_2048x17")}
+    texts = {f"skipstone_{name}.v": name for name in ("ram_1500x9", "ram_20000x8", "ram_2048x17")}
     assert up5k(texts) == texts
 
 
 @pytest.mark.synth
-@pytest.mark.parametrize(("depth", "width"), [(16384, 16), (1500, 9)])
+@pytest.mark.parametrize(("depth", "width"), [(16384, 16), (2048, 9)])
 def test_a_deep_memory_is_a_single_port_ram(tmp_path, depth, width):
     ram = Ram(width, depth)
     for name, text in up5k(emit(ram, ram.module_name)).items():

@@ -9,6 +9,7 @@ from spec.eie.config import preset as eie_preset
 from spec.nm.config import NmConfig
 from spec.nm.config import preset as nm_preset
 from sw.host.compare import first_difference, run_on
+from sw.host.device import DeviceError
 from sw.host.eie.driver import BusDevice as EieDevice
 from sw.host.eie.golden import GoldenDevice as EieGolden
 from sw.host.nm.driver import BusDevice as NmDevice
@@ -70,3 +71,28 @@ def test_both_in_one_core(rng):
     for _ in range(2):
         eie_agrees(rng, shell, EIE[1])
         nm_agrees(rng, shell, NM[0])
+
+
+def test_a_start_within_a_run_changes_nothing_but_the_error(rng):
+    """Of either engine, there or not: the run's cycles are counted on."""
+    config = EIE[0]
+    case = random_eie_case(rng, config, images=1, largest=12)
+    told = run_on(EieGolden(config), case.program, case.batch)
+    shell = Shell(PysimLink([config]), [config])
+    device = EieDevice(EiePort(shell), "shell")
+    assert first_difference(case.program, told, run_on(device, case.program, case.batch)) is None
+    before = shell.read("CYCLES")
+    shell.pulse("START_NM")
+    assert shell.read("CYCLES") == before
+    pulse = shell.pulse
+
+    def twice(field: str) -> None:
+        pulse(field)
+        if field == "START_EIE":
+            pulse(field)
+
+    shell.pulse = twice
+    with pytest.raises(DeviceError, match="BUSY"):
+        run_on(device, case.program, case.batch)
+    shell.pulse = pulse
+    assert first_difference(case.program, told, run_on(device, case.program, case.batch)) is None

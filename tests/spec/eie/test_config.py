@@ -102,7 +102,7 @@ def test_presets_build(name):
 
 
 def test_unknown_presets_and_fields_are_refused():
-    known = "default, isca16, fpga64, fpga32, fpga16, up5k, tiny"
+    known = "default, isca16, fpga64, fpga32, fpga6, fpga16, up5k, tiny"
     with pytest.raises(UserError, match=f"preset 'huge' does not exist; there are {known}"):
         preset("huge")
     with pytest.raises(UserError, match="no field 'pe'; there are .*pes"):
