@@ -15,6 +15,7 @@ from hw.measure.up5k import up5k
 from hw.memory import Ram
 from spec.eie.config import preset
 from spec.errors import Failure, UserError
+from tests.tiers import ROOT
 
 FIGURES = Figures(
     lut4=100, carry=5, distributed=2, ff=60, block_rams=3, big_rams=0, multipliers=1, depth=9
@@ -121,3 +122,20 @@ def test_a_processing_element_stays_small(tmp_path, name, family, most):
     figures = units.run("eie.pe", name, family, 0, tmp_path)["figures"]
     assert {kind: figures[kind] for kind in most if figures[kind] > most[kind]} == {}
     assert figures["multipliers"] == 1
+
+
+LATEST = {
+    tuple(row[name] for name in units.WHAT): row
+    for row in json.loads((ROOT / "results" / units.FILE).read_text())["history"]
+}
+
+
+@pytest.mark.synth
+@pytest.mark.parametrize("what", LATEST, ids=" ".join)
+def test_the_history_has_what_there_is_now(tmp_path, what):
+    """Whoever changes a unit measures it again: CI holds the last row against the design."""
+    latest = LATEST[what]
+    found = units.run(*what, seeds=0, build=tmp_path)
+    assert found["digest"] == latest["digest"]
+    if found["tools"].items() <= latest["tools"].items():
+        assert found["figures"] == latest["figures"]
