@@ -17,7 +17,6 @@ from torch import nn
 
 from hw.eie.array import EieArray
 from hw.eie.pe import ProcessingElement
-from hw.eie.pointer_read import PointerRead
 from sim.cocotb_build import run_bench
 from sim.eie.design import EIE
 from spec.eie.config import EieConfig, preset
@@ -27,6 +26,7 @@ from sw.compile import compile_network
 from sw.host.inputs import quantize_input
 from tests.programs import random_acts, random_case, random_program
 from tests.sim.benches.jobs import Job, Word, write_jobs
+from tests.sim.benches.pointer_read import QueuedPointerRead
 from tests.sim.test_agreement import CONFIGS as AGREEMENT
 from tests.sw.compile.networks import set_weights
 
@@ -100,7 +100,7 @@ def test_pointer_read(run: Callable, rng: np.random.Generator) -> None:
         layer("empty columns", rng, config, [90, 12], density=0.1, empty_columns=0.4),
         layer("full", rng, config, [30, 20], density=1.0),
     ]
-    run(PointerRead(config), "eie_pointer_read", "pointer_read", jobs)
+    run(QueuedPointerRead(config), "eie_pointer_read", "pointer_read", jobs)
 
 
 def test_pe(config: EieConfig, run: Callable, rng: np.random.Generator) -> None:

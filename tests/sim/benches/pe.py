@@ -56,14 +56,15 @@ async def assert_drains(bench: PeBench, share: Share, acts: np.ndarray, pace: Pa
 
 async def assert_right(bench: PeBench, share: Share, acts: np.ndarray, pace: Pace) -> None:
     """Run one vector per lane through: sums, activations and counters."""
-    bench.configure(share)
+    number = int(bench.rng.integers(share.config.layers))
+    bench.configure(share, number)
     columns = share.columns(acts)
     cycles = await bench.compute(columns, pace)
     blocked = bench.blocked
     await assert_sums(bench, share, acts)
     await assert_drains(bench, share, acts, pace)
 
-    counts = await bench.counters(int(bench.rng.integers(share.config.layers)))
+    counts = await bench.counters(number)
     told = share.counts(acts)
     if pace is steady:
         assert counts == told

@@ -10,6 +10,7 @@ import numpy as np
 from cocotb.triggers import FallingEdge
 
 from hw.eie.payloads import column_layout
+from hw.eie.tallies import SETTLE_CYCLES
 from spec.config import IO_DATA_BITS
 from spec.eie.config import EieConfig
 from spec.eie.counters import PE_COUNTERS
@@ -158,8 +159,10 @@ class PeBench(Bench):
 
     # Central control --------------------------------------------------------------------------
 
-    def configure(self, share: Share, **changes: int) -> None:
-        """Set the descriptor of the running pass."""
+    def configure(self, share: Share, number: int | None = None, **changes: int) -> None:
+        """Set the descriptor of the running pass, and its number, if it is given."""
+        if number is not None:
+            self.drive("phase", saved_pass=number)
         words = replace(share.descriptor, **changes).pack(share.config)
         self.dut.settings.value = sum(word << IO_DATA_BITS * at for at, word in enumerate(words))
 
@@ -213,10 +216,11 @@ class PeBench(Bench):
         self.drive("drain", enable=0, clear=0, bias_enable=0, store_enable=0)
 
     async def counters(self, number: int) -> dict[str, int]:
-        """End pass ``number``, and read what was counted in it."""
-        self.drive("phase", save=1, saved_pass=number)
+        """End pass ``number``, which was running, and read what was counted in it."""
+        self.drive("phase", save=1)
         await self.edge
         self.drive("phase", save=0)
+        await self.cycles(SETTLE_CYCLES - 1)
         base = number << pe_counter_bits()
         return {
             name: await self.read(Memory.COUNTERS, base | index)

@@ -1,16 +1,51 @@
-"""Bench of pointer read: pointers of real matrices in, columns streamed, spans compared."""
+"""Bench of pointer read behind its queue: pointers of real matrices in, columns streamed, spans
+compared."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import cocotb
 import numpy as np
+from amaranth import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import connect, flipped
 
+from hw.eie.act_queue import ActQueue
 from hw.eie.payloads import column_layout, span_layout
 from hw.eie.pointer_read import PointerRead
+from spec.eie.config import EieConfig
 from tests.hw.streams import Pace, paces, ragged, steady
 from tests.sim.benches.drivers import Bench, Fields, Stream
 from tests.sim.benches.jobs import Job, groups, heard, read_jobs
+
+
+class QueuedPointerRead(wiring.Component):
+    """Pointer read, and the queue that tells it a cycle ahead which column comes."""
+
+    latency = ActQueue.latency + PointerRead.latency
+
+    def __init__(self, config: EieConfig):
+        self._queue, self._read = ActQueue(config), PointerRead(config)
+        queue, read = self._queue.signature.members, self._read.signature.members
+        names = ("write", "o", "busy", "empty", "error")
+        super().__init__({"i": queue["i"], **{name: read[name] for name in names}})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.queue = queue = self._queue
+        m.submodules.read = read = self._read
+        connect(m, flipped(self.i), queue.i)
+        connect(m, queue.o, read.i)
+        connect(m, read.o, flipped(self.o))
+        connect(m, flipped(self.write), read.write)
+        m.d.comb += [
+            read.comes.eq(queue.comes),
+            read.coming.eq(queue.coming),
+            self.busy.eq(read.busy),
+            self.empty.eq(read.empty),
+            self.error.eq(read.error),
+        ]
+        return m
 
 
 @dataclass(frozen=True)
@@ -48,6 +83,7 @@ class PointerBench(Bench):
 
     def __init__(self, dut: Any, job: Job) -> None:
         super().__init__(dut, "write__enable i__valid o__ready")
+        self.places = job.program.config.queue_places
         self.spans = Fields.of(span_layout(job.program.config))
         self.i = Stream(self, "i")
         self.o = Stream(self, "o")
@@ -78,14 +114,14 @@ class PointerBench(Bench):
         sender = cocotb.start_soon(self.i.send(work.columns, maker))
         taken = await self.o.receive(len(work.spans), taker)
         sent = await sender
-        await self.cycles(2)  # the last column may be an empty one
+        await self.cycles(self.places + QueuedPointerRead.latency)  # the last may be empty ones
         assert [self.spans.unpack(word) for _, word in taken] == work.spans
         assert self.empty == work.empty
         assert not int(self.dut.busy.value)
         if maker is taker is steady:
             assert self.looked == len(sent)
             assert sent == list(range(sent[0], sent[0] + len(sent)))
-            assert {cycle - PointerRead.latency for cycle, _ in taken} <= set(sent)
+            assert {cycle - QueuedPointerRead.latency for cycle, _ in taken} <= set(sent)
 
 
 @cocotb.test(timeout_time=2, timeout_unit="ms")
