@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from boards.board import Part
+from hw.measure.ecp5 import area_of
 from spec.config import Config
 from spec.eie.config import EieConfig
 from spec.errors import UserError
@@ -12,6 +13,8 @@ from spec.nm.config import NmConfig
 
 _MEMORY = re.compile(r"^\s*reg (?:\[(\d+):0\] )?\w+ \[0:(\d+)\];", re.MULTILINE)
 _INSTANCE = re.compile(r"^  (\w+) \w+ \($", re.MULTILINE)
+
+BIG_RAM = "SB_SPRAM256KA"
 
 BLOCK_WIDTHS = {
     18_432: (36, 18, 9, 4, 2, 1),
@@ -42,26 +45,28 @@ def block_rams(width: int, depth: int, bits: int) -> int:
     return min(counts) if min(counts) * _BLOCK_COST < other else 0
 
 
-_LUTS = {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 4, "SB_LUT4": 1}
-"""Lookup tables of each kind of cell."""
+def modules(files: Mapping[str, str], top: str) -> Counter[str]:
+    """How often each module, or primitive, stands in the Verilog of a design."""
+
+    def inside(module: str) -> Counter[str]:
+        if module not in known:
+            found = Counter([module])
+            for child in _INSTANCE.findall(files.get(f"{module}.v", "")):
+                found += inside(child)
+            known[module] = found
+        return known[module]
+
+    known: dict[str, Counter[str]] = {}
+    return inside(top)
 
 
 def memories(files: Mapping[str, str], top: str) -> Counter[tuple[int, int]]:
     """How many memories of each width and depth there are in the Verilog of a design."""
-
-    def inside(module: str) -> Counter[tuple[int, int]]:
-        text = files[f"{module}.v"]
-        if module not in known:
-            own = Counter(
-                (int(high or 0) + 1, int(last) + 1) for high, last in _MEMORY.findall(text)
-            )
-            for child in _INSTANCE.findall(text):
-                own += inside(child) if f"{child}.v" in files else Counter()
-            known[module] = own
-        return known[module]
-
-    known: dict[str, Counter[tuple[int, int]]] = {}
-    return inside(top)
+    found: Counter[tuple[int, int]] = Counter()
+    for module, count in modules(files, top).items():
+        for high, last in _MEMORY.findall(files.get(f"{module}.v", "")):
+            found[int(high or 0) + 1, int(last) + 1] += count
+    return found
 
 
 def multipliers(configs: Sequence[Config]) -> int:
@@ -81,6 +86,7 @@ def check_before(part: Part, files: Mapping[str, str], top: str, configs: Sequen
     found = memories(files, top)
     rams = sum(n * block_rams(*shape, part.block_ram_bits) for shape, n in found.items())
     _check(part, "block RAMs", rams, part.block_rams)
+    _check(part, "single-port RAMs", modules(files, top)[BIG_RAM], part.big_rams)
     _check(part, "multipliers", multipliers(configs), part.multipliers)
 
 
@@ -91,7 +97,7 @@ def check_after(part: Part, luts: int) -> None:
 
 def luts(cells: Mapping[str, int]) -> int:
     """Lookup tables in a netlist, by the cells of each kind."""
-    return sum(each * cells.get(kind, 0) for kind, each in _LUTS.items())
+    return area_of(cells).lut4 + cells.get("SB_LUT4", 0)
 
 
 def _check(part: Part, what: str, wanted: int, there: int) -> None:

@@ -16,6 +16,8 @@ from boards.flow import NAME
 from boards.top import SHELL, Top, shell_of
 from hw.measure.tools import Yosys, find_yosys
 from hw.shell.uart import LEAST_CYCLES, PHASE_BITS, phase_step
+from sim.eie.design import EIE
+from sim.nm.design import NM
 from sim.recipe import HARNESSES, Recipe
 from sim.verilate import BUILD
 from sim.verilate import build as verilate
@@ -24,9 +26,6 @@ from spec.config import Config
 from spec.errors import Failure, UserError
 
 MODELS = Path(__file__).parent / "models"
-
-SHARED = ("eie_pe", "eie_lane", "eie_lnzd_node", "nm_mac")
-"""Modules with many instances."""
 
 GRACE_SECONDS = 10.0
 
@@ -121,7 +120,7 @@ def _recipe(board: Board, variant: str, shell: Mapping[str, str], baud: int, wav
         top=NAME,
         verilog=verilog,
         sources=[HARNESSES / "uart.cpp"],
-        shared=[module for module in SHARED if f"{module}.v" in verilog],
+        shared=[module for module in (*EIE.shared, *NM.shared) if f"{module}.v" in verilog],
         macros={
             "PIN_CLOCK": _pin(platform.default_clk),
             "PIN_RX": _pin("uart", "rx"),

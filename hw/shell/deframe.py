@@ -68,7 +68,14 @@ class Deframe(wiring.Component):
             buffer.write_data.eq(byte),
         ]
 
-        # Keep a byte; what stands for another is that one.
+        self._keep(m, buffer, crc, count, late, there, escaped, spoiled)
+        self._end(m, crc, count, late, ends, escaped, spoiled)
+        m.d.comb += crc.clear.eq(ends)
+        return m
+
+    def _keep(self, m: Module, buffer, crc, count, late, there, escaped, spoiled) -> None:
+        """Keep a byte; what stands for another is that one."""
+        byte = self.i.payload
         keeps = Signal()
         with m.If(there & (byte != END)):
             m.d.sync += escaped.eq(~escaped & (byte == ESC))
@@ -90,12 +97,12 @@ class Deframe(wiring.Component):
         m.d.comb += [
             crc.data.eq(late[1]),
             crc.enable.eq(keeps & (count >= CRC_BYTES)),
-            crc.clear.eq(ends),
         ]
         with m.If(self.broken):
             m.d.sync += spoiled.eq(1)
 
-        # The end: all is well, or all is forgotten.
+    def _end(self, m: Module, crc, count, late, ends, escaped, spoiled) -> None:
+        """The end: all is well, or all is forgotten."""
         good = Signal()
         m.d.comb += [
             good.eq(
@@ -117,7 +124,6 @@ class Deframe(wiring.Component):
         with m.If(self.whole):
             # What comes meanwhile is no whole frame.
             with m.If(self.i.valid):
-                m.d.sync += spoiled.eq(byte != END)
+                m.d.sync += spoiled.eq(self.i.payload != END)
             with m.If(self.done):
                 m.d.sync += self.whole.eq(0)
-        return m

@@ -37,6 +37,17 @@ def test_the_readme_states_what_the_second_engine_does():
     assert f"have a cosine of {cosine:.3f} with" in readme
 
 
+def test_the_readme_states_what_a_processing_element_takes():
+    readme = (ROOT / "README.md").read_text()
+    history = json.loads((ROOT / "results" / "units.json").read_text())["history"]
+    row = [one for one in history if (one["unit"], one["preset"]) == ("eie.pe", "fpga64")][-1]
+    figures = row["figures"]
+    assert (
+        f"a PE of {figures['lut4']} lookup tables, {figures['block_rams']} block RAMs, "
+        f"{row['median_mhz']:.0f} MHz"
+    ) in readme
+
+
 def test_the_readme_states_what_compression_reaches():
     readme = (ROOT / "README.md").read_text()
     for name, patterns in (

@@ -1,5 +1,6 @@
 """Shells in Amaranth's simulator as serial ports: behind their pins, or behind the bytes."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -52,7 +53,7 @@ class ByteShell(wiring.Component):
         return m
 
 
-class PysimPort:
+class PysimPort(ABC):
     """As :class:`sw.host.shell.serial.BytePort`. Time moves only while a call waits.
 
     Attributes
@@ -103,13 +104,13 @@ class PysimPort:
 
     # The simulation
 
+    @abstractmethod
     async def send_byte(self, byte: int) -> None:
         """Put a byte on the line."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def cycle(self) -> int | None:
         """Go on, and give a byte that has come whole."""
-        raise NotImplementedError
 
     async def _serve(self, context: Any) -> None:
         self.context = context
