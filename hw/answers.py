@@ -1,19 +1,29 @@
 """Answers: the host's reads, one after the other."""
 
-from amaranth import Module, Signal
+from amaranth import Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from spec.config import IO_DATA_BITS
 
 
+def latency_of(delay: int = 1) -> int:
+    """Cycles from a read to its answer to the host."""
+    return delay + 1
+
+
 class Answers(wiring.Component):
-    """Takes a read in every second cycle, and keeps its answer until the host takes it.
+    """Takes a read when the one before is answered, and keeps the answer until the host takes it.
+
+    Parameters
+    ----------
+    delay : int
+        Cycles from a read to its answer on ``answer``.
 
     Attributes
     ----------
     latency : int
-        Cycles from a read to its answer on ``data``: 2.
+        Cycles from a read to its answer on ``data``: one more.
 
     Members
     -------
@@ -24,13 +34,13 @@ class Answers(wiring.Component):
     asks : Out
         A read is taken in this cycle.
     answer : In
-        In the next one.
+        ``delay`` cycles later.
     data : stream of answers, in order
     """
 
-    latency = 2
-
-    def __init__(self):
+    def __init__(self, delay: int = 1):
+        self.delay = delay
+        self.latency = latency_of(delay)
         super().__init__(
             {
                 "valid": In(1),
@@ -43,13 +53,13 @@ class Answers(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        asked = Signal()
+        asked = Signal(self.delay)
         m.d.comb += [
-            self.ready.eq(~asked & (~self.data.valid | self.data.ready)),
+            self.ready.eq(~asked.any() & (~self.data.valid | self.data.ready)),
             self.asks.eq(self.valid & self.ready),
         ]
-        m.d.sync += asked.eq(self.asks)
-        with m.If(asked):
+        m.d.sync += asked.eq(Cat(self.asks, asked))
+        with m.If(asked[-1]):
             m.d.sync += [self.data.valid.eq(1), self.data.payload.eq(self.answer)]
         with m.Elif(self.data.ready):
             m.d.sync += self.data.valid.eq(0)

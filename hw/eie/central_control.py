@@ -93,10 +93,12 @@ class CentralControl(wiring.Component):
         self._failed = Signal(name="failed")
         self._started = Signal(name="started")
         self._ended = Signal(name="ended")
+        self._finished = Signal(name="finished")
         self._settling = Signal(range(SETTLE_CYCLES + 1), name="settling")
 
     def elaborate(self, platform):
         m = Module()
+        self._finish(m)
         states = self._walk(m)
         self._order_drain(m)
         self._go_on(m)
@@ -138,7 +140,7 @@ class CentralControl(wiring.Component):
             with m.State("compute"):
                 m.d.comb += self.phase.computing.eq(1)
                 m.d.sync += step.eq(0)
-                with m.If(~self.scanning & self.idle):
+                with m.If(self._finished):
                     with m.If(self._failed):
                         # Saving its counts is also what keeps them out of the next run's.
                         m.d.comb += self._ended.eq(1)
@@ -159,6 +161,13 @@ class CentralControl(wiring.Component):
                     m.d.sync += step.eq(0)
                     self._end_pass(m)
         return states
+
+    def _finish(self, m: Module) -> None:
+        """Nothing is to come and nothing on its way: known at once, or from a register, which no
+        path through all PEs has to go past."""
+        finished = self.phase.computing & ~self.scanning & self.idle
+        domain = m.d.sync if self.config.scan_pipeline else m.d.comb
+        domain += self._finished.eq(finished)
 
     def _begin_pass(self, m: Module) -> None:
         """Go on with the next pass as soon as its descriptor is here."""

@@ -5,7 +5,7 @@ from amaranth import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hw.answers import Answers
+from hw.answers import Answers, latency_of
 from hw.eie.payloads import HostAccess
 from hw.streams import host_streams
 from spec.eie.config import EieConfig
@@ -13,13 +13,16 @@ from spec.eie.iomap import WHILE_COMPUTING, Memory, read_fields, write_fields
 
 
 class HostPort(wiring.Component):
-    """Takes a write in every cycle, and a read in every second one, while the array is in I/O mode;
-    a double-buffered array takes writes to its memories while it computes, too.
+    """Takes a write in every cycle, and a read when the one before is answered, while the array is
+    in I/O mode; a double-buffered array takes writes to its memories while it computes, too.
+
+    With ``scan_pipeline`` PEs hear of it a cycle later. No PE looks into its memories so early in a
+    run that it would miss a write.
 
     Attributes
     ----------
     latency : int
-        Cycles from a request on ``read`` to its answer on ``data``: 2.
+        Cycles from a request on ``read`` to its answer on ``data``: 2, or 3 with ``scan_pipeline``.
 
     Members
     -------
@@ -34,10 +37,10 @@ class HostPort(wiring.Component):
     pes : array of accesses, one for each PE
     """
 
-    latency = Answers.latency
-
     def __init__(self, config: EieConfig):
         self.config = config
+        self.late = config.scan_pipeline
+        self.latency = latency_of(1 + self.late)
         super().__init__(
             host_streams(write_fields(config), read_fields(config))
             | {
@@ -54,7 +57,7 @@ class HostPort(wiring.Component):
         write, read = self.write.payload, self.read.payload
         writes = self.wrote
         anytime = Cat(write.memory == memory for memory in WHILE_COMPUTING).any()
-        m.submodules.answers = answers = Answers()
+        m.submodules.answers = answers = Answers(1 + self.late)
         reads = answers.asks
 
         # Take a write at once, a read when there is no write.
@@ -78,20 +81,27 @@ class HostPort(wiring.Component):
             targets.append(
                 (self.pes[pe], ~for_control & (write.pe == pe), ~for_control & (read.pe == pe))
             )
+        address = Signal.like(write.address)
+        with m.If(writes):
+            m.d.comb += address.eq(write.address)
+        with m.Else():
+            m.d.comb += address.eq(read.address)
         for access, write_here, read_here in targets:
-            m.d.comb += [
+            domain = m.d.sync if self.late and access is not self.control else m.d.comb
+            domain += [
                 access.write_enable.eq(writes & write_here),
                 access.read_enable.eq(reads & read_here),
                 access.memory.eq(memory),
                 access.data.eq(write.data),
+                access.address.eq(address),
             ]
-            with m.If(writes):
-                m.d.comb += access.address.eq(write.address)
-            with m.Else():
-                m.d.comb += access.address.eq(read.address)
 
         # Gather the answer: all but the one that was asked are zero.
-        words = [self.control.answer, *(access.answer for access in self.pes)]
+        of_control = self.control.answer
+        if self.late:
+            of_control = Signal.like(self.control.answer)
+            m.d.sync += of_control.eq(self.control.answer)
+        words = [of_control, *(access.answer for access in self.pes)]
         m.d.comb += answers.answer.eq(_any(words))
         connect(m, answers.data, flipped(self.data))
         return m

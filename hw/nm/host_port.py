@@ -4,7 +4,7 @@ from amaranth import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hw.answers import Answers
+from hw.answers import Answers, latency_of
 from hw.nm.payloads import host_signature
 from spec.config import IO_DATA_BITS
 from spec.nm.config import NmConfig
@@ -32,7 +32,7 @@ class HostPort(wiring.Component):
     counter : In
     """
 
-    latency = Answers.latency
+    latency = latency_of()
 
     def __init__(self, config: NmConfig):
         self.config = config

@@ -80,8 +80,8 @@ class EieConfig(Config):
         as in the published machine, an exhausted row costs a cycle of its own (unless its last PE
         held a non-zero).
     scan_pipeline : bool
-        Rows of activations are read one row ahead, and a column is broadcast from a register: two
-        cycles more in a pass, for a faster clock.
+        Rows of activations are read one row ahead, a column is broadcast from a register, and the
+        end of a pass is noticed a cycle later: three cycles more in a pass, for a faster clock.
     counter_bits : int
         Width of a performance counter; those of a PE may be narrower (:attr:`tally_bits`).
     """

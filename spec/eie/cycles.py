@@ -99,6 +99,7 @@ def count_pass(
     written = (ran.read.reshape(times, -1) + MAC_CYCLES).max(axis=1) + 1
     looked = ran.ended.reshape(times, -1).max(axis=1) + 1
     end = np.maximum(found_all.max(axis=1) + 1, np.maximum(written, looked))
+    end = end + config.scan_pipeline  # it is seen a cycle later
     compute = end + 1
     control = np.broadcast_to(control_cycles(config, before), times)
     drain = drain_cycles(config, descriptor)

@@ -220,13 +220,14 @@ def run_clocked(
         scan = Scan(config, pes, [row[span] for row in rows])
         elements = [Element(config) for _ in range(pes)]
         clusters.append(Cluster(config, scan, elements, [column[span] for column in work]))
-    compute, done = 0, False
-    while not done:
+    compute, left = 0, 1 + config.scan_pipeline
+    while left:
         compute += 1
         for cluster in clusters:
             for element in cluster.elements:
                 element.count(cluster.scanning)
         done = all(cluster.idle for cluster in clusters)
+        left -= done
         if not done:
             for cluster in clusters:
                 cluster.clock()
