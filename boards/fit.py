@@ -55,7 +55,7 @@ DESIGNS = {
     "ulx3s-eie-64": Design(ulx3s.BOARD, "85F", eie.preset("fpga64"), 60),
     "ulx3s-eie-32": Design(ulx3s.BOARD, "85F", eie.preset("fpga32"), 80),
     "ulx3s-eie-6": Design(ulx3s.BOARD, "25F", eie.preset("fpga6"), 60),
-    "ulx3s-nm-128": Design(ulx3s.BOARD, "85F", nm.preset("ecp5"), 80),
+    "ulx3s-nm-128": Design(ulx3s.BOARD, "85F", nm.preset("fpga128"), 80),
 }
 
 

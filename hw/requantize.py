@@ -6,6 +6,10 @@ from amaranth.lib.wiring import In, Out
 
 from spec.numbers import signed_bounds
 
+PART_BITS = 17
+"""Lower bits of a sum that is multiplied in two parts: what a signed multiplier of 18 bits takes
+without a sign."""
+
 DIGIT_BITS = 2
 """Bits of the shift that one step works off: a choice of four is what two lookup tables make."""
 
@@ -18,12 +22,14 @@ class Requantize(wiring.Component):
     ----------
     acc_bits, multiplier_bits, shift_bits, act_bits : int
         Widths of the accumulator and bias, of multiplier and shift, and of the result.
+    split : bool
+        Multiply in two cycles: the lower and the upper bits, then their sum.
 
     Attributes
     ----------
     latency : int
-        Cycles from ``acc`` to ``o``: 3, for add, multiply, and shift with rounding. Saturation and
-        ReLU stand behind the last register.
+        Cycles from ``acc`` to ``o``: 3, for add, multiply (or 4), and shift with rounding.
+        Saturation and ReLU stand behind the last register.
 
     Members
     -------
@@ -34,7 +40,18 @@ class Requantize(wiring.Component):
 
     latency = 3
 
-    def __init__(self, *, acc_bits: int, multiplier_bits: int, shift_bits: int, act_bits: int):
+    def __init__(
+        self,
+        *,
+        acc_bits: int,
+        multiplier_bits: int,
+        shift_bits: int,
+        act_bits: int,
+        split: bool = False,
+    ):
+        self.split = split
+        if split:
+            self.latency = Requantize.latency + 1
         self.acc_bits = acc_bits
         self.multiplier_bits = multiplier_bits
         self.act_bits = act_bits
@@ -61,7 +78,15 @@ class Requantize(wiring.Component):
         m.d.sync += total.eq(self.acc + self.bias)
 
         # Scale up. A multiplier of one bit needs none.
-        if self.multiplier_bits == 1:
+        if self.split:
+            part = min(PART_BITS, self.acc_bits)
+            low, high = Signal(part + self.multiplier_bits), Signal.like(product)
+            m.d.sync += [
+                low.eq(total[:part] * self.multiplier),
+                high.eq(total[part:].as_signed() * self.multiplier),
+                product.eq((high << part) + low),
+            ]
+        elif self.multiplier_bits == 1:
             m.d.sync += product.eq(Mux(self.multiplier, total, 0))
         else:
             m.d.sync += product.eq(total * self.multiplier)

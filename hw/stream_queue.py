@@ -19,6 +19,8 @@ class StreamQueue(wiring.Component):
     Members
     -------
     i, o : streams of ``shape``
+    holds, has_room : Out
+        It will hold a payload, and have room for one, in the next cycle.
     """
 
     latency = 1
@@ -26,7 +28,14 @@ class StreamQueue(wiring.Component):
     def __init__(self, shape, depth: int):
         self.shape = shape
         self.depth = depth
-        super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape))})
+        super().__init__(
+            {
+                "i": In(stream.Signature(shape)),
+                "o": Out(stream.Signature(shape)),
+                "holds": Out(1),
+                "has_room": Out(1),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()
@@ -40,4 +49,8 @@ class StreamQueue(wiring.Component):
             self.o.payload.eq(words.r_data),
             words.r_en.eq(self.o.ready),
         ]
+
+        # Look ahead.
+        level = words.level + (self.i.valid & self.i.ready) - (self.o.valid & self.o.ready)
+        m.d.comb += [self.holds.eq(level != 0), self.has_room.eq(level != self.depth)]
         return m

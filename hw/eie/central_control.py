@@ -1,20 +1,26 @@
 """Central control (CCU): I/O mode and computing mode, and the walk through the table of
 descriptors."""
 
-from amaranth import Cat, Module, Mux, Signal
+from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.eie.counters import Counters
 from hw.eie.payloads import DrainOrder, HostAccess, Phase, settings_layout
-from hw.eie.tallies import SETTLE_CYCLES
+from hw.eie.tallies import SETTLE_CYCLES, Tallies
 from hw.memory import Ram
 from spec.config import IO_DATA_BITS, bits_for
 from spec.eie.config import EieConfig
 from spec.eie.counters import ARRAY_COUNTERS
 from spec.eie.cycles import drain_latency
 from spec.eie.descriptor import descriptor_words
-from spec.eie.iomap import ARMING_BITS, ERROR_BITS, Error, Memory, descriptor_word_bits
+from spec.eie.iomap import (
+    ARMING_BITS,
+    ERROR_BITS,
+    Error,
+    Memory,
+    array_counter_bits,
+    descriptor_word_bits,
+)
 
 
 class CentralControl(wiring.Component):
@@ -291,35 +297,44 @@ class CentralControl(wiring.Component):
 
     def _count(self, m: Module, states) -> None:
         """Count for the whole array, and answer the host."""
-        config, host = self.config, self.host
-        widths = {
-            "broadcasts": len(self.broadcasts),
-            "stalls": len(self.stalls),
-            "loads": config.counter_bits,
-        }
-        m.submodules.counters = counters = Counters(config, ARRAY_COUNTERS, widths)
-        words = Signal(config.counter_bits)
+        config, host, phase = self.config, self.host, self.phase
+        widths = {"broadcasts": len(self.broadcasts), "stalls": len(self.stalls)}
+        m.submodules.counters = counters = Tallies(
+            config, ARRAY_COUNTERS, widths, bits=config.counter_bits
+        )
         events = {
             "control": states.ongoing("fetch") | states.ongoing("first_row"),
             "compute": states.ongoing("compute"),
             "drain": states.ongoing("drain"),
             "broadcasts": self.broadcasts,
             "stalls": self.stalls,
-            "loads": Mux(self._started, words, 0),
         }
         events["cycles"] = events["control"] | events["compute"] | events["drain"]
         events["hidden"] = events["cycles"] & self.wrote
-        asked = Signal()
-        for name in self.phase.signature.members:
-            m.d.comb += getattr(counters.phase, name).eq(getattr(self.phase, name))
-        m.d.sync += [
-            asked.eq(counters.read_enable),
-            words.eq(Mux(self._started, 0, words) + self.wrote),
+        m.d.sync += [counters.events[name].eq(event) for name, event in events.items()]
+        m.d.comb += [
+            counters.phase.save.eq(phase.save),
+            counters.phase.saved_pass.eq(phase.saved_pass),
+            counters.phase.computing.eq(events["cycles"] & ~self._ended),
         ]
-        m.d.comb += [counters.events[name].eq(events[name]) for name in ARRAY_COUNTERS]
+
+        # The words before a run, which come all at once, are its first pass's.
+        words, loads = Signal(config.counter_bits), Signal(config.counter_bits)
+        loaded = Signal(config.layer_bits)
+        m.d.sync += words.eq(Mux(self._started, 0, words) + self.wrote)
+        with m.If(self._started):
+            m.d.sync += [loads.eq(words), loaded.eq(self._first)]
+
+        # Answer the host.
+        asked, asked_loads = Signal(), Signal()
+        wanted = Cat(Const(ARRAY_COUNTERS.index("loads"), array_counter_bits()), loaded)
         m.d.comb += [
             counters.read_enable.eq(host.read_enable & (host.memory == Memory.CONTROL)),
             counters.read_address.eq(host.address),
         ]
+        m.d.sync += [
+            asked.eq(counters.read_enable),
+            asked_loads.eq(counters.read_address == wanted),
+        ]
         with m.If(asked):
-            m.d.comb += host.answer.eq(counters.read_data)
+            m.d.comb += host.answer.eq(Mux(asked_loads, loads, counters.read_data))

@@ -90,7 +90,9 @@ class ProcessingElement(wiring.Component):
         lanes = [Placed(Lane(config), "eie_lane") for _ in range(config.lanes)]
         for number, lane in enumerate(lanes):
             m.submodules[f"lane{number}"] = lane
-        m.submodules.counters = counters = Tallies(config, PE_COUNTERS, self._increments)
+        m.submodules.counters = counters = Tallies(
+            config, PE_COUNTERS, self._increments, bits=config.tally_bits
+        )
 
         # From column to entries.
         connect(m, flipped(self.broadcast), queue.i)

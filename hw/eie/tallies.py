@@ -1,4 +1,4 @@
-"""Tallies: what a PE did in every cycle of a pass, under the names of the cycle model."""
+"""Tallies: what was done in every cycle of a pass, under the names of the cycle model."""
 
 from amaranth import Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, wiring
@@ -15,8 +15,7 @@ SETTLE_CYCLES = (1 << pe_counter_bits()) + 2
 
 
 class Tallies(wiring.Component):
-    """Counts events during a pass, keeps the counts of every pass, and answers the host, as
-    :class:`hw.eie.counters.Counters` does, in a third of its place.
+    """Counts events during a pass, keeps the counts of every pass, and answers the host.
 
     Only the lowest bits of each count, its *small* counter, count every event. The bits above, its
     *large* counter, are a word of a memory, to which one adder adds the carries: it visits the
@@ -30,12 +29,15 @@ class Tallies(wiring.Component):
         One counter each, in order of their address.
     widths : dict
         Of the increments that may be more than one.
+    bits : int
+        Width of a count.
 
     Members
     -------
     events : In
-        What the cycle before adds to each counter; nothing unless ``phase.computing`` in it.
+        What the cycle before adds to each counter; nothing unless a pass is going on in it.
     phase : from central control
+        ``computing`` rises in the first cycle that is counted of a pass, and falls before the next.
     read_enable, read_address : In
         ``pass << k | counter``, not before all counts are settled.
     read_data : Out
@@ -43,7 +45,12 @@ class Tallies(wiring.Component):
     """
 
     def __init__(
-        self, config: EieConfig, names: tuple[str, ...], widths: dict[str, int] | None = None
+        self,
+        config: EieConfig,
+        names: tuple[str, ...],
+        widths: dict[str, int] | None = None,
+        *,
+        bits: int,
     ):
         self.config = config
         self.names = names
@@ -53,14 +60,14 @@ class Tallies(wiring.Component):
         self.pick_bits = bits_for(len(names) - 1)
         most = max((1 << self._increments[name].width) - 1 for name in names)
         self.small_bits = bits_for((2 << self.pick_bits) * most - 1)
-        self.large_bits = max(1, config.tally_bits - self.small_bits)
+        self.large_bits = max(1, bits - self.small_bits)
         super().__init__(
             {
                 "events": In(self._increments),
                 "phase": In(Phase(config)),
                 "read_enable": In(1),
                 "read_address": In(config.layer_bits + self.pick_bits),
-                "read_data": Out(config.tally_bits),
+                "read_data": Out(bits),
             }
         )
 
@@ -113,8 +120,9 @@ class Tallies(wiring.Component):
         """Count in the small counters; a carry waits for its turn."""
         for index, (name, small) in enumerate(zip(self.names, smalls, strict=True)):
             sum_and_carry = Signal(self.small_bits + 1, name=f"next_{name}")
-            m.d.comb += sum_and_carry.eq(_increase(small, self.events[name]))
-            m.d.sync += small.eq(Mux(save, 0, sum_and_carry))
+            kept = Mux(save, 0, small)
+            m.d.comb += sum_and_carry.eq(_increase(kept, self.events[name]))
+            m.d.sync += small.eq(sum_and_carry)
             with m.If(sum_and_carry[-1]):
                 m.d.sync += carries[index].eq(1)
             with m.Elif(turn == index):

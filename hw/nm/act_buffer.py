@@ -1,12 +1,17 @@
 """Activation buffer: the lines of two blocks, each input of a line with an address of its own."""
 
-from amaranth import Cat, Module
+from amaranth import Cat, Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.memory import Ram
 from hw.nm.payloads import LineWrite, addresses_layout, column_layout
 from spec.nm.config import BANKS, NmConfig
+
+
+def act_latency(config: NmConfig) -> int:
+    """Cycles from addresses to the line."""
+    return Ram.latency + config.pipeline
 
 
 class ActBuffer(wiring.Component):
@@ -18,7 +23,7 @@ class ActBuffer(wiring.Component):
     Attributes
     ----------
     latency : int
-        Cycles from addresses to ``o``: 1.
+        Cycles from addresses to ``o``: 1, or 2 with ``pipeline``.
 
     Members
     -------
@@ -29,10 +34,9 @@ class ActBuffer(wiring.Component):
         What each column takes of the line.
     """
 
-    latency = Ram.latency
-
     def __init__(self, config: NmConfig):
         self.config = config
+        self.latency = act_latency(config)
         super().__init__(
             {
                 "write": In(LineWrite(config)),
@@ -68,7 +72,9 @@ class ActBuffer(wiring.Component):
             line.append(lane.read_data)
 
         # Sort by columns.
-        whole, slot = Cat(line), config.act_slot_bits
+        whole, slot = Signal(config.line_bits), config.act_slot_bits
+        domain = m.d.sync if config.pipeline else m.d.comb
+        domain += whole.eq(Cat(line))
         for column in range(config.columns):
             for k in range(config.line_inputs):
                 at = (k * config.columns + column) * slot

@@ -1,5 +1,7 @@
 """Drain: requantizes the rows of a tile, and gives them to the result stream."""
 
+from itertools import pairwise
+
 from amaranth import Cat, Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -17,7 +19,7 @@ from hw.requantize import Requantize
 from hw.stream_queue import StreamQueue
 from hw.streams import steady
 from spec.nm.config import NmConfig
-from spec.nm.cycles import queue_places
+from spec.nm.cycles import queue_places, requantize_cycles
 
 
 class Drain(wiring.Component):
@@ -28,7 +30,8 @@ class Drain(wiring.Component):
     Attributes
     ----------
     latency : int
-        Cycles from a tile on ``i`` to its first row on ``o``.
+        Cycles from a tile on ``i`` to its first row on ``o``: for its parameters, requantizers, and
+        the queue.
 
     Members
     -------
@@ -47,10 +50,9 @@ class Drain(wiring.Component):
         It is the last of the run.
     """
 
-    latency = 1 + Requantize.latency + StreamQueue.latency
-
     def __init__(self, config: NmConfig):
         self.config = config
+        self.latency = 1 + requantize_cycles(config) + StreamQueue.latency
         super().__init__(
             {
                 "settings": In(settings_layout(config)),
@@ -105,12 +107,9 @@ class Drain(wiring.Component):
         """Round all columns; multiplier and shift reach the stage that takes them with the row."""
         config, found = self.config, self.parameters.data
         multiplier = Signal.like(found.multiplier)
-        shift = Signal(data.ArrayLayout(config.shift_bits, 2))
-        m.d.sync += [
-            multiplier.eq(found.multiplier),
-            shift[0].eq(found.shift),
-            shift[1].eq(shift[0]),
-        ]
+        shifts = [Signal.like(found.shift, name=f"shift{at}") for at in range(2 + config.pipeline)]
+        m.d.sync += multiplier.eq(found.multiplier)
+        m.d.sync += [late.eq(one) for one, late in pairwise([found.shift, *shifts])]
         results = []
         for column in range(config.columns):
             unit = Requantize(
@@ -118,13 +117,14 @@ class Drain(wiring.Component):
                 multiplier_bits=config.multiplier_bits,
                 shift_bits=config.shift_bits,
                 act_bits=config.act_bits,
+                split=config.pipeline,
             )
             m.submodules[f"requantize{column}"] = unit = Placed(unit, "nm_requantize")
             m.d.comb += [
                 unit.acc.eq(self.sums[column]),
                 unit.bias.eq(found.bias),
                 unit.multiplier.eq(multiplier),
-                unit.shift.eq(shift[1]),
+                unit.shift.eq(shifts[-1]),
                 unit.relu.eq(self.settings.relu),
             ]
             slot = Signal(config.act_slot_bits, name=f"result{column}")
@@ -136,8 +136,8 @@ class Drain(wiring.Component):
         """Keep rows until they are taken."""
         row = data.StructLayout({"word": self.config.lane_bits, "last": 1})
         m.submodules.queue = queue = StreamQueue(row, queue_places(self.config))
-        valid = Signal(Requantize.latency)
-        last = Signal(Requantize.latency)
+        valid = Signal(requantize_cycles(self.config))
+        last = Signal.like(valid)
         m.d.sync += [
             valid.eq(Cat(self._enters, valid)),
             last.eq(Cat(self._last_row & self._step.ends_run, last)),

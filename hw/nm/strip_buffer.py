@@ -21,13 +21,19 @@ from spec.config import IO_DATA_BITS
 from spec.nm.config import NmConfig
 
 
+def weight_latency(config: NmConfig) -> int:
+    """Cycles from a step to its weights and places."""
+    return WordBuffer.latency + 1 + config.pipeline
+
+
 class StripBuffer(wiring.Component):
     """One strip is computed with while the next one is loaded.
 
     Attributes
     ----------
     latency : int
-        Cycles from a step on ``i`` to its weights and places: 2, the second for cutting them out.
+        Cycles from a step on ``i`` to its weights and places: 2, the second for cutting them out,
+        or 3 with ``pipeline``.
         Parameters and offsets answer in the next cycle.
 
     Members
@@ -41,10 +47,9 @@ class StripBuffer(wiring.Component):
     offsets : read port, of a line; only with a gather stage
     """
 
-    latency = WordBuffer.latency + 1
-
     def __init__(self, config: NmConfig):
         self.config = config
+        self.latency = weight_latency(config)
         members = {
             "write": In(StripWrite(config)),
             "settings": In(settings_layout(config)),
@@ -88,7 +93,11 @@ class StripBuffer(wiring.Component):
             buffer.read.bank.eq(self.i.payload.weight_bank),
             buffer.read.item.eq(self.i.payload.number),
         ]
-        return buffer.read.data
+        if not config.pipeline:
+            return buffer.read.data
+        found = Signal(bits, name=f"found_{name}")
+        m.d.sync += found.eq(buffer.read.data)
+        return found
 
     def _keep_weights(self, m: Module) -> None:
         """A step's weights, without what is left of their slots."""

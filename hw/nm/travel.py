@@ -4,17 +4,25 @@ from amaranth import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.nm.act_buffer import act_latency
 from hw.nm.array import MacArray
 from hw.nm.gather import Gather
 from hw.nm.payloads import step_layout
-from hw.nm.strip_buffer import StripBuffer
+from hw.nm.strip_buffer import weight_latency
 from hw.streams import steady
 from spec.nm.config import NmConfig
 
-READ = Gather.latency
-DISTRIBUTE = READ + 1
-SELECT = READ + StripBuffer.latency
-HAND_OVER = SELECT + MacArray.latency
+
+def stages(config: NmConfig) -> dict[str, int]:
+    """Cycles from a step's issue until it stands there."""
+    read = Gather.latency
+    select = read + weight_latency(config)
+    return {
+        "read": read,
+        "distribute": read + act_latency(config),
+        "select": select,
+        "hand_over": select + MacArray.latency,
+    }
 
 
 class Travel(wiring.Component):
@@ -33,10 +41,9 @@ class Travel(wiring.Component):
         drain registers.
     """
 
-    latency = HAND_OVER
-
     def __init__(self, config: NmConfig):
         self.config = config
+        self.latency = stages(config)["hand_over"]
         step = steady(step_layout(config))
         super().__init__(
             {
@@ -50,14 +57,9 @@ class Travel(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        taps = {
-            READ: self.read,
-            DISTRIBUTE: self.distribute,
-            SELECT: self.select,
-            HAND_OVER: self.hand_over,
-        }
+        taps = {stage: getattr(self, name) for name, stage in stages(self.config).items()}
         valid, step = self.i.valid, self.i.payload
-        for stage in range(1, HAND_OVER + 1):
+        for stage in range(1, self.latency + 1):
             # Move on.
             next_valid = Signal(name=f"valid{stage}")
             next_step = Signal(step_layout(self.config), name=f"step{stage}")

@@ -18,8 +18,8 @@ QUEUE_DEPTH = 2
 FED = {EIE: "write", NM: "i"}
 """The stream whose items a run takes, by engine."""
 
-GIVEN = {EIE: ["data"], NM: ["data", "o"]}
-"""The streams that an array gives."""
+RESULTS = "o"
+"""The stream that a run gives, of an N:M array."""
 
 
 class Held(wiring.Component):
@@ -41,7 +41,7 @@ class Held(wiring.Component):
     restart : In
         Resets the array, also while it stands still.
     moves : Out
-        It does not stand still in this cycle.
+        It does not stand still in this cycle, nor wait for a start.
     """
 
     def __init__(self, config: Config):
@@ -55,60 +55,75 @@ class Held(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        engine = self.config.engine
-        m.submodules.array = array = Placed(self._array, self._module, self.restart, self.moves)
+        moves, pending = Signal(init=1), Signal()
+        m.submodules.array = array = Placed(self._array, self._module, self.restart, moves)
+        queues = self._add_queues(m)
+        self._connect_streams(m, array, queues, moves)
 
-        outside = {name: getattr(self, name) for name in array.signature.members}
-        starves, chokes = Signal(), Signal()
+        # A start that comes while it stands still waits.
+        m.d.sync += pending.eq((self.start | pending) & ~moves & ~self.restart)
+        m.d.comb += [
+            array.start.eq(self.start | pending),
+            self.busy.eq(array.busy | pending),
+            self.error.eq(array.error),
+            self.moves.eq(moves & ~pending),
+        ]
 
-        # Requests wait in front of it, a read until no write does: they are answered in order.
-        for name in ("write", "read"):
-            queue = StreamQueue(getattr(self, name).payload.shape(), QUEUE_DEPTH)
-            m.submodules[name] = ResetInserter(self.restart)(queue)
-            connect(m, flipped(getattr(self, name)), queue.i)
-            outside[name] = queue.o
-        waits = outside["write"].valid
+        # It waits for nobody but the shell, and only in a run. Whether it moves comes from a
+        # register, for that goes to all its registers; so where a run ends it may stand still for
+        # a cycle more.
+        starves, chokes = self._follow_feed(m, queues), Signal()
+        if RESULTS in queues:
+            m.d.comb += chokes.eq(~queues[RESULTS].has_room)
+        m.d.sync += moves.eq(~((self.busy | self.start) & (starves | chokes)))
+        return m
 
-        # Answers and results wait behind it, so that it knows early whether there is room.
-        for name in GIVEN[engine]:
-            queue = StreamQueue(getattr(self, name).payload.shape(), QUEUE_DEPTH)
-            m.submodules[name] = ResetInserter(self.restart)(queue)
-            connect(m, queue.o, flipped(getattr(self, name)))
-            outside[name] = queue.i
-        if engine == NM:
-            m.d.comb += chokes.eq(~outside["o"].ready)
+    def _add_queues(self, m: Module) -> dict[str, StreamQueue]:
+        """Requests, and what a run is fed, wait in front of the array, its results behind it: so it
+        is known early whether there is an item, and room."""
+        queues = {}
+        for name in ("write", "read", "i", RESULTS):
+            if name in self.signature.members:
+                shape = getattr(self, name).payload.shape()
+                queues[name] = StreamQueue(shape, QUEUE_DEPTH)
+                m.submodules[name] = ResetInserter(self.restart)(queues[name])
+        return queues
 
-        # Its streams stand still with it.
+    def _connect_streams(
+        self, m: Module, array: Placed, queues: dict[str, StreamQueue], moves: Signal
+    ) -> None:
+        """The array's streams stand still with it. A read waits until no write does: requests are
+        answered in order. Answers come between runs, and need no queue."""
         for name, member in array.signature.members.items():
             if member.is_port:
                 continue
-            inner, outer = getattr(array, name), outside[name]
-            given, taken = (inner, outer) if member.flow == Out else (outer, inner)
-            goes = self.moves & ~waits if name == "read" else self.moves
+            inner, outer, gives = getattr(array, name), getattr(self, name), member.flow == Out
+            if name in queues and gives:
+                connect(m, queues[name].o, flipped(outer))
+                outer = queues[name].i
+            elif name in queues:
+                connect(m, flipped(outer), queues[name].i)
+                outer = queues[name].o
+            given, taken = (inner, outer) if gives else (outer, inner)
+            goes = moves & ~queues["write"].o.valid if name == "read" else moves
             m.d.comb += [
                 taken.payload.eq(given.payload),
                 taken.valid.eq(given.valid & goes),
                 given.ready.eq(taken.ready & goes),
             ]
-        m.d.comb += [
-            array.start.eq(self.start),
-            self.busy.eq(array.busy),
-            self.error.eq(array.error),
-        ]
 
-        # How much of what was announced has not come.
-        fed, left, hungry = outside[FED[engine]], Signal(BITS), Signal()
+    def _follow_feed(self, m: Module, queues: dict[str, StreamQueue]) -> Signal:
+        """How much of what was announced has not come; whether the next cycle will want for it."""
+        queue = queues[FED[self.config.engine]]
+        left, hungry, next_hungry, starves = Signal(BITS), Signal(), Signal(), Signal()
         with m.If(~self.busy | self.restart):
-            m.d.sync += [
-                left.eq(Mux(self.start, self.feed, 0)),
-                hungry.eq(self.start & (self.feed != 0)),
-            ]
-        with m.Elif(fed.valid & fed.ready & hungry):
-            m.d.sync += [left.eq(left - 1), hungry.eq(left != 1)]
-
-        # It waits for nobody but the shell, and only in a run.
-        m.d.comb += [
-            starves.eq(hungry & ~fed.valid),
-            self.moves.eq(~(self.busy & (starves | chokes))),
-        ]
-        return m
+            m.d.sync += left.eq(Mux(self.start, self.feed, 0))
+            m.d.comb += next_hungry.eq(self.start & (self.feed != 0))
+        with m.Elif(queue.o.valid & queue.o.ready & hungry):
+            m.d.sync += left.eq(left - 1)
+            m.d.comb += next_hungry.eq(left != 1)
+        with m.Else():
+            m.d.comb += next_hungry.eq(hungry)
+        m.d.sync += hungry.eq(next_hungry)
+        m.d.comb += starves.eq(next_hungry & ~queue.holds)
+        return starves

@@ -80,7 +80,8 @@ class RegisterFile(wiring.Component):
     kept : Out
         What was written last.
     pulsed : Out
-        A word in the cycle in which it is written, zero in all others.
+        A word in the cycle after it was written, zero in all others; the next access waits until
+        then.
     probe : Out
         Which counter is wanted.
     probing : Out
@@ -117,9 +118,11 @@ class RegisterFile(wiring.Component):
         m = Module()
         access = self.i.payload
         done, answer = Signal(), Signal(BITS)
+        pulses = Signal.like(self.pulsed)
+        m.d.sync += self.pulsed.eq(pulses)
 
-        # An access waits until the outcome of the one before is taken.
-        free = ~self.o.valid | self.o.ready
+        # An access waits until the outcome of the one before is taken, and it has done its work.
+        free = (~self.o.valid | self.o.ready) & ~self.pulsed.as_value().any()
         m.d.comb += self.i.ready.eq(free & done)
         with m.If(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
@@ -136,10 +139,12 @@ class RegisterFile(wiring.Component):
             with m.Switch(access.address[BYTES.bit_length() - 1 :]):
                 for one in self.table:
                     with m.Case(one.address // BYTES):
-                        self._do(m, one, answer, done)
+                        self._do(m, one, answer, done, pulses)
         return m
 
-    def _do(self, m: Module, one: Register, answer: Signal, done: Signal) -> None:
+    def _do(
+        self, m: Module, one: Register, answer: Signal, done: Signal, pulses: data.View
+    ) -> None:
         """The access is to this register."""
         access = self.i.payload
         with m.If(access.write):
@@ -148,7 +153,7 @@ class RegisterFile(wiring.Component):
             else:
                 with m.If(access.strobe.all()):
                     m.d.comb += self.error.eq(ShellError.NONE)
-                    self._write(m, one)
+                    self._write(m, one, pulses)
                 with m.Else():
                     m.d.comb += self.error.eq(ShellError.STROBE)
         with m.Else():
@@ -158,10 +163,10 @@ class RegisterFile(wiring.Component):
                 m.d.comb += self.error.eq(ShellError.NONE)
                 self._read(m, one, answer, done)
 
-    def _write(self, m: Module, one: Register) -> None:
+    def _write(self, m: Module, one: Register, pulses: data.View) -> None:
         word = self.i.payload.data
         if one.access is Access.WRITE:
-            m.d.comb += self.pulsed[one.name].eq(word)
+            m.d.comb += pulses[one.name].eq(word)
         else:
             m.d.sync += self.kept[one.name].eq(word)
 

@@ -346,19 +346,19 @@ PRESETS: dict[str, EieConfig] = {
     "fpga6": replace(_FPGA64, pes=6, rows=64, act_rows=256, biases=128, lines=1024, columns=2048),
     # An LFE5U-45F.
     "fpga16": replace(_FPGA64, pes=16, act_rows=64, biases=32, lines=512, columns=2048),
-    # An UP5K: lines and activations are its single-port RAMs, of which a PE takes two, all other
-    # memories its block RAMs.
+    # An UP5K, and all of LeNet-300-100 at 8 %: lines and activations are its single-port RAMs, of
+    # which a PE takes two, all other memories its block RAMs. A second PE has no place.
     "up5k": replace(
         _FPGA64,
-        pes=2,
+        pes=1,
         line_bits=16,
         run_bits=4,
         run_bits_most=4,
-        rows=320,
-        act_rows=1024,
-        biases=256,
+        rows=300,
+        act_rows=784,
+        biases=416,
         lines=16384,
-        columns=640,
+        columns=1280,
         queue_depth=4,
         ahead_depth=2,
     ),

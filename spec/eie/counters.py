@@ -55,7 +55,7 @@ stalls
     Cycles in which the broadcast of a cluster waited because the queue of one of its PEs was full.
 loads
     Words that the host wrote since the run before began: a cycle each. Counted in a run's first
-    pass.
+    pass, and kept until the next run.
 hidden
     Words that the host wrote during this pass, for the next run: the part of that run's ``loads``
     that takes no time of its own. Depends on the host's pace, and is exact when it writes a word in

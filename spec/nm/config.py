@@ -86,6 +86,9 @@ class NmConfig(Config):
         gather stage.
     load_bits : int
         Width of a word of the load stream: 64, 128, 256 or 512.
+    pipeline : bool
+        A register more behind the activation and the weight buffer, and one in every requantizer,
+        for a fast clock: a run takes two cycles more.
     counter_bits : int
         Width of a performance counter.
     """
@@ -107,7 +110,10 @@ class NmConfig(Config):
     act_lines: int = 3072
     gather_lines: int = 512
     load_bits: int = 256
+    pipeline: bool = False
     counter_bits: int = 32
+
+    added: ClassVar[Mapping[str, int | bool]] = {"pipeline": False}
 
     ranges: ClassVar[Mapping[str, tuple[int, int]]] = {
         "rows": (1, 256),
@@ -263,6 +269,19 @@ PRESETS: dict[str, NmConfig] = {
     # For an LFE5U-85F: 128 multipliers and 8 requantizers of two each, of its 156; 176 of its 208
     # block RAMs. 2048 lines are 40 tokens of 3072 inputs.
     "ecp5": replace(_DEFAULT, rows=8, act_lines=2048, load_bits=128),
+    # The same multipliers for a fast clock: buffers that leave room around them. 512 lines are 8
+    # tokens of 4096 inputs, or 40 of 784.
+    "fpga128": replace(
+        _DEFAULT,
+        rows=8,
+        acc_bits=24,
+        weight_steps=1024,
+        act_lines=512,
+        gather_lines=64,
+        load_bits=128,
+        pipeline=True,
+        counter_bits=24,
+    ),
     # Small enough to read every signal of a waveform.
     "tiny": replace(
         _DEFAULT,

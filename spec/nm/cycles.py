@@ -74,29 +74,35 @@ from spec.nm.strips import strip_words
 CONTROL_CYCLES = 1
 """Cycles in front of the first that may load: the descriptor is looked at."""
 
-ACCUMULATE_CYCLES = 8
-"""Cycles from a step's issue until its sum stands in the accumulators."""
-
-REQUANTIZE_CYCLES = 3
-"""Registers of :class:`hw.requantize.Requantize`."""
-
 PART_CYCLES = 3
 """Cycles from the issue of the last step of a part that others follow until the loader may use its
 bank."""
 
-RESULT_CYCLES = ACCUMULATE_CYCLES + 1 + REQUANTIZE_CYCLES + 1
-"""Cycles from the issue of a tile's last step until its first row is offered."""
+
+def accumulate_cycles(config: NmConfig) -> int:
+    """Cycles from a step's issue until its sum stands in the accumulators."""
+    return 8 + config.pipeline
+
+
+def requantize_cycles(config: NmConfig) -> int:
+    """Registers of a :class:`hw.requantize.Requantize`."""
+    return 3 + config.pipeline
+
+
+def result_cycles(config: NmConfig) -> int:
+    """Cycles from the issue of a tile's last step until its first row is offered."""
+    return accumulate_cycles(config) + 1 + requantize_cycles(config) + 1
 
 
 def release_cycles(config: NmConfig) -> int:
     """Cycles from the issue of a strip's last step until the loader may use its bank."""
-    return ACCUMULATE_CYCLES + 1 + config.rows
+    return accumulate_cycles(config) + 1 + config.rows
 
 
 def queue_places(config: NmConfig) -> int:
     """Words that the result queue holds: what can be on its way when a tile's last step is issued,
     and the tile's rows."""
-    return RESULT_CYCLES + config.rows
+    return result_cycles(config) + config.rows
 
 
 @dataclass(frozen=True)
@@ -128,9 +134,9 @@ def count_run(
     run = _Run(config, descriptor, [int(one) for one in steps])
     counts = run.follow()
     counts["control"] = CONTROL_CYCLES
-    counts["tail"] = RESULT_CYCLES + config.rows - 1
+    counts["tail"] = result_cycles(config) + config.rows - 1
     counts["results"] = result_count(config, descriptor)
-    counts["cycles"] = CONTROL_CYCLES + run.last + RESULT_CYCLES + config.rows
+    counts["cycles"] = CONTROL_CYCLES + run.last + result_cycles(config) + config.rows
     return RunCounts(tuple(counts[name] for name in COUNTERS))
 
 

@@ -14,7 +14,7 @@ from spec.errors import UserError
 from spec.mixed import Mixed
 from spec.nm.config import preset as nm_preset
 from sw.host.shell.serial import open_serial
-from tests.programs import random_case
+from tests.programs import random_case, random_program
 from tests.spec.mixes import random_mix
 from tests.spec.nm.cases import random_case as random_nm_case
 
@@ -63,6 +63,16 @@ def test_nm_on_a_virtual_board(nm_file, capsys):
     code, report = run_virtual([nm_file, "--limit", "2"], capsys)
     assert code == 0
     assert report["images"] == 2
+    assert report["compare"]["equal"]
+
+
+def test_an_icebreaker_with_its_preset(rng, tmp_path, capsys):
+    """Lines and activations are in single-port RAMs, and have other neighbours than elsewhere."""
+    program = random_program(rng, preset("up5k"), [784, 40, 30], density=0.08)
+    image.write(program, tmp_path / "net.skip")
+    code, report = run_virtual([str(tmp_path / "net.skip")], capsys, icebreaker.BOARD)
+    assert code == 0
+    assert report["device"] == "icebreaker, virtual"
     assert report["compare"]["equal"]
 
 

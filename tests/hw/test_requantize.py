@@ -14,7 +14,7 @@ from tests.hw.streams import play
 pytestmark = pytest.mark.unit
 
 SMALL = {"acc_bits": 4, "multiplier_bits": 3, "shift_bits": 3, "act_bits": 3}
-DEFAULT = {name: getattr(PRESETS["default"], name) for name in SMALL}
+DEFAULT: dict[str, Any] = {name: getattr(PRESETS["default"], name) for name in SMALL}
 
 
 def run(
@@ -32,7 +32,7 @@ def run(
     return [found[begin : begin + len(sums)] for begin in begins]
 
 
-def assert_model(widths: dict[str, int], settings: list[dict[str, Any]], sums: np.ndarray) -> None:
+def assert_model(widths: dict[str, Any], settings: list[dict[str, Any]], sums: np.ndarray) -> None:
     """Every result is the model's, exactly ``latency`` cycles behind its sum."""
     found = run(Requantize(**widths), settings, [(int(acc), int(bias)) for acc, bias in sums])
     for setting, values in zip(settings, found, strict=True):
@@ -48,9 +48,10 @@ def all_settings(multipliers: list[int], shifts: list[int]) -> list[dict[str, An
 
 
 @pytest.mark.parametrize("act_bits", [3, 9])
-def test_every_input_of_a_small_one(act_bits: int) -> None:
+@pytest.mark.parametrize("split", [False, True])
+def test_every_input_of_a_small_one(act_bits: int, split: bool) -> None:
     """All sums and biases of 4 bits, multipliers and shifts of 3 bits (of 2 for a wide result)."""
-    widths = SMALL | {"act_bits": act_bits}
+    widths = SMALL | {"act_bits": act_bits, "split": split}
     bits = 3 if act_bits == 3 else 2
     low, high = signed_bounds(widths["acc_bits"])
     sums = np.array(list(product(range(low, high + 1), repeat=2)))
@@ -58,14 +59,15 @@ def test_every_input_of_a_small_one(act_bits: int) -> None:
     assert_model(widths, settings, sums)
 
 
-def test_extremes_at_the_default_widths() -> None:
+@pytest.mark.parametrize("split", [False, True])
+def test_extremes_at_the_default_widths(split: bool) -> None:
     """Most negative and most positive sums, largest multiplier, every shift from 0 to 63."""
     low, high = signed_bounds(DEFAULT["acc_bits"])
     pairs = [(low, low), (low, high), (high, high), (low, 0), (0, low), (high, 0), (-1, 0), (1, 0)]
     sums = np.array(pairs)
     largest = (1 << DEFAULT["multiplier_bits"]) - 1
     settings = all_settings([1, largest], list(range(1 << DEFAULT["shift_bits"])))
-    assert_model(DEFAULT, settings, sums)
+    assert_model(DEFAULT | {"split": split}, settings, sums)
 
 
 def test_ties_go_to_the_even_neighbour() -> None:
@@ -79,10 +81,11 @@ def test_ties_go_to_the_even_neighbour() -> None:
         assert_model(DEFAULT, all_settings([1], [shift]), sums)
 
 
-def test_random_sums_at_the_default_widths(rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("split", [False, True])
+def test_random_sums_at_the_default_widths(rng: np.random.Generator, split: bool) -> None:
     """Sums of all magnitudes, scaled into and beyond the range of an activation."""
     magnitude = 1 << rng.integers(0, DEFAULT["acc_bits"] - 1, (40, 2))
     sums = rng.integers(-magnitude, magnitude)
     multipliers = rng.integers(0, 1 << DEFAULT["multiplier_bits"], 6).tolist()
     shifts = rng.integers(0, 1 << DEFAULT["shift_bits"], 6).tolist()
-    assert_model(DEFAULT, all_settings(multipliers, shifts), sums)
+    assert_model(DEFAULT | {"split": split}, all_settings(multipliers, shifts), sums)

@@ -8,7 +8,7 @@ import pytest
 from hw.eie.tallies import SETTLE_CYCLES, Tallies
 from spec.config import bits_for
 from spec.eie.config import preset
-from spec.eie.counters import PE_COUNTERS
+from spec.eie.counters import ARRAY_COUNTERS, PE_COUNTERS
 from tests.hw.streams import play
 
 pytestmark = pytest.mark.unit
@@ -34,11 +34,13 @@ def run_passes(
     counter_bits: int = 24,
     again: int = 1,
     begin: int = 0,
+    seamless: bool = False,
 ) -> tuple[list[list[int]], list[list[int]]]:
     """Counted and expected, per pass and counter, after running the passes ``again`` times.
 
     Between two runs, and before the host reads, is as long as the counts take to settle. It reads
-    the last pass first, from counter ``begin`` on.
+    the last pass first, from counter ``begin`` on. Passes that are ``seamless`` have no cycle
+    between them: they are saved in the next one's first, and fall silent in their last.
     """
     widths = widths or {}
     config = preset("tiny", rows=1 << 16, layers=len(passes), counter_bits=counter_bits)
@@ -53,10 +55,16 @@ def run_passes(
             expected.append(events.sum(axis=0).tolist())
             idle = {"phase.computing": 0, "events": dict.fromkeys(names, 0)}
             # The number of a pass is known a cycle after it began.
-            steps += [idle | save] + [idle | {"phase.save": 0}] * (one.before - 1)
-            for row in events.tolist():
-                now = {"phase.saved_pass": number, "phase.computing": 1, "phase.save": 0}
-                steps.append(now | {"events": dict(zip(names, row, strict=True))})
+            now = {"phase.saved_pass": number, "phase.computing": 1, "phase.save": 0}
+            counted = [
+                now | {"events": dict(zip(names, row, strict=True))} for row in events.tolist()
+            ]
+            if seamless:
+                counted[0] |= save | {"phase.saved_pass": number - (number > 0)}
+                counted[-1] |= {"phase.computing": 0}
+            else:
+                steps += [idle | save] + [idle | {"phase.save": 0}] * (one.before - 1)
+            steps += counted
             steps += [idle] * one.drain
             save = {"phase.save": 1}
         steps += [idle | save] + [idle | {"phase.save": 0}] * (SETTLE_CYCLES - 1)
@@ -71,7 +79,7 @@ def run_passes(
     ]
     for number, index in order:
         steps.append({"read_enable": 1, "read_address": number << pick_bits | index})
-    dut = Tallies(config, names, widths)
+    dut = Tallies(config, names, widths, bits=counter_bits)
     found = [value for (value,) in play(dut, steps, ["read_data"], tail=1)]
     counted = [[-1] * len(names) for _ in passes]
     for (number, index), value in zip(order, found[quiet + 1 :], strict=True):
@@ -98,6 +106,18 @@ def test_an_event_in_every_cycle(first: int, rng: np.random.Generator) -> None:
     passes follow."""
     passes = [Pass(1, cycles, 0, 1.0) for cycles in (first, 2, 50 - first, 1, first, 1, 1, 80)]
     counted, expected = run_passes(passes, rng, again=2, begin=first % 8)
+    assert counted == expected
+
+
+@pytest.mark.parametrize("first", range(1, 36))
+def test_no_cycle_between_passes(first: int, rng: np.random.Generator) -> None:
+    """As central control counts: also in the cycle in which the pass before is saved. Its passes
+    last for some cycles at least."""
+    lengths = (first, 4, 54 - first, 4, first, 4, 5, 80)
+    passes = [Pass(0, max(4, cycles), 0, 1.0) for cycles in lengths]
+    counted, expected = run_passes(
+        passes, rng, ARRAY_COUNTERS, {"stalls": 3}, again=2, seamless=True
+    )
     assert counted == expected
 
 

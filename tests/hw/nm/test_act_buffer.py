@@ -15,6 +15,7 @@ CONFIGS = {
     "tiny": preset("tiny", act_lines=5),
     "wide words": preset("tiny", act_lines=5, load_bits=512, act_bits=11),
     "narrow words": preset("tiny", act_lines=3, columns=16),
+    "pipeline": preset("tiny", act_lines=5, pipeline=True),
 }
 
 
@@ -37,5 +38,6 @@ def test_reads_each_input_at_its_own_address(rng, config):
         lines = rng.integers(0, config.act_lines, config.line_inputs)
         steps.append({"read_bank": bank, "addresses": lines.tolist()})
         expected.append(acts[bank, lines, inputs].T.tolist())
-    found = play(ActBuffer(config), steps, ["o"], tail=1)[begin + ActBuffer.latency :]
+    dut = ActBuffer(config)
+    found = play(dut, steps, ["o"], tail=dut.latency)[begin + dut.latency :]
     assert [o for (o,) in found] == expected

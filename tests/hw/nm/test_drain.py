@@ -6,23 +6,21 @@ import pytest
 from hw.nm.drain import Drain
 from sim.limbs import split
 from spec.nm.config import preset
-from spec.nm.cycles import RESULT_CYCLES
+from spec.nm.cycles import accumulate_cycles, result_cycles
 from spec.nm.stream import unpack_results
 from spec.numbers import requantize, signed_bounds
 from tests.hw.streams import paces, receive, simulate
 
 pytestmark = pytest.mark.unit
 
-HAND_OVER = 8
-"""Cycles from a step's issue until its tile is handed over."""
-
 
 @pytest.mark.parametrize("act_bits", [8, 11])
 @pytest.mark.parametrize("traffic", range(6))
 @pytest.mark.parametrize("relu", [False, True])
-def test_tiles(rng, act_bits, traffic, relu):
+@pytest.mark.parametrize("pipeline", [False, True])
+def test_tiles(rng, act_bits, traffic, relu, pipeline):
     """Two strips of two tiles, with parameters in two banks: rows, and when banks are free."""
-    config = preset("tiny", act_bits=act_bits)
+    config = preset("tiny", act_bits=act_bits, pipeline=pipeline)
     dut, rows = Drain(config), config.rows
     low, high = signed_bounds(20)
     sums = rng.integers(low, high + 1, (4, rows, config.columns))
@@ -82,6 +80,6 @@ def test_tiles(rng, act_bits, traffic, relu):
     found = unpack_results(config, words)
     assert found.tolist() == expected
     assert done == [(begins[1] + rows, 0), (begins[3] + rows, 1)]
-    assert Drain.latency == RESULT_CYCLES - HAND_OVER
+    assert dut.latency == result_cycles(config) - accumulate_cycles(config)
     if traffic == 0:
-        assert taken[0].cycle == begins[0] + Drain.latency
+        assert taken[0].cycle == begins[0] + dut.latency

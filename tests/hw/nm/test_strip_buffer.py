@@ -16,6 +16,7 @@ CONFIGS = {
     "tiny": preset("tiny"),
     "narrow": preset("tiny", n=4, m=8, weight_bits=5, load_bits=256),
     "dense": preset("tiny", n=1, m=1, gather_lines=0),
+    "pipeline": preset("tiny", pipeline=True),
 }
 
 
@@ -66,14 +67,15 @@ def test_reads_what_a_strip_says(rng, config):
                 step |= {"offsets.enable": 1, "offsets.bank": bank, "offsets.item": line}
             steps.append(step)
             reads.append((strips[bank], number, row, line))
+        dut = StripBuffer(config)
         outputs = ["weights", "parameters.data"]
         outputs += ["places"] * (config.place_bits > 0) + ["offsets.data"] * gather
         found = [
             dict(zip(outputs, values, strict=True))
-            for values in play(StripBuffer(config), steps, outputs, tail=2)
+            for values in play(dut, steps, outputs, tail=dut.latency)
         ][begin:]
         for at, (strip, number, row, line) in enumerate(reads):
-            soon, later = found[at + 1], found[at + StripBuffer.latency]
+            soon, later = found[at + 1], found[at + dut.latency]
             assert later["weights"] == strip.values[number].tolist()
             assert soon["parameters.data"] == {
                 name: int(getattr(strip, name)[row]) for name in ("bias", "multiplier", "shift")
