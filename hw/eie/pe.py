@@ -179,9 +179,10 @@ class ProcessingElement(wiring.Component):
                 ~(waiting | matrix.busy | matrix.o.valid | rows.o.valid)
                 & ~Cat(lane.busy for lane in lanes).any()
             ),
-            self.row_error.eq(rows.error),
-            self.pointer_error.eq(pointers.error),
         ]
+        # Errors are known before the PE is idle; the end of a pass is noticed from a register, too.
+        told = m.d.sync if self.config.scan_pipeline else m.d.comb
+        told += [self.row_error.eq(rows.error), self.pointer_error.eq(pointers.error)]
         m.d.comb += [counters.events[name].eq(seen.get(name, late[name])) for name in PE_COUNTERS]
 
     def _gated(self, matrix, rows):

@@ -241,13 +241,13 @@ class Loader(wiring.Component):
     def _tell(self, m: Module) -> None:
         """Tell the sequencer what it may use, until it has used it up."""
         for bank in range(BANKS):
+            # Cycles before the strip is there, for the sequencer looks at it a cycle before.
+            with m.If(self._header & self.took & (self._bank == bank)):
+                m.d.sync += self.loaded.last_step[bank].eq(self.i.payload[:HEADER_BITS] - 1)
             with m.If(self.strip_used.enable & (self.strip_used.bank == bank)):
                 m.d.sync += self.loaded.full[bank].eq(0)
             with m.If(self._strip_ends & (self._bank == bank)):
-                m.d.sync += [
-                    self.loaded.full[bank].eq(1),
-                    self.loaded.last_step[bank].eq(self._steps - 1),
-                ]
+                m.d.sync += self.loaded.full[bank].eq(1)
             with m.If(self.block_used.enable & (self.block_used.bank == bank)):
                 m.d.sync += self.loaded.tiles[bank].eq(0)
             with m.If(self._tile_ends & (self.line.bank == bank)):

@@ -1,6 +1,6 @@
 """Sequencer: issues the steps of a run, or says what they wait for."""
 
-from amaranth import Array, Module, Mux, Signal
+from amaranth import Array, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -72,7 +72,6 @@ class Sequencer(wiring.Component):
         step, causes, loaded = self.o.payload, self.causes, self.loaded
         has_weights = Array(loaded.full)[step.weight_bank]
         has_acts = self._tile <= Array(loaded.tiles)[step.act_bank]
-        m.d.comb += self._last.eq(step.number == Array(loaded.last_step)[step.weight_bank])
         held = step.last & self._hold_last(m)
         with m.If(self._finished):
             m.d.comb += causes.tail.eq(1)
@@ -114,11 +113,17 @@ class Sequencer(wiring.Component):
             step.at.eq(position[:in_line_bits]),
             step.line.eq(position[in_line_bits:]),
         ]
+        last_step = Array(self.loaded.last_step)
+        m.d.sync += self._last.eq(step.number == last_step[step.weight_bank])
         with m.If(self.o.valid):
             with m.If(self._last):
-                m.d.sync += step.number.eq(0)
+                bank = step.weight_bank ^ step.ends_strip
+                m.d.sync += [step.number.eq(0), self._last.eq(last_step[bank] == 0)]
             with m.Else():
-                m.d.sync += step.number.eq(step.number + 1)
+                m.d.sync += [
+                    step.number.eq(step.number + 1),
+                    self._last.eq(step.number + 1 == last_step[step.weight_bank]),
+                ]
             # Offsets count from a part's first line; without them, parts go on where they are.
             with m.If(self._last & (self._final | self.settings.gather)):
                 m.d.sync += position.eq(0)
@@ -131,35 +136,56 @@ class Sequencer(wiring.Component):
         strip = Signal(COUNT_BITS, init=1)
         block_begin = Signal(COUNT_BITS, init=1)
         tile_number = Signal(COUNT_BITS, init=1)
-        last_tile = Signal()
+        last_tile, last_of_block, last_strip, last_part = (
+            Signal(name=name) for name in ("last_tile", "last_of_block", "last_strip", "last_part")
+        )
         m.d.comb += [
-            last_tile.eq(tile_number == settings.tiles),
-            step.ends_strip.eq(self._last & (last_tile | (self._tile == settings.block_tiles))),
-            self._final.eq((self._part == settings.parts) | (strip == settings.strips)),
-            self._ends_block.eq(step.ends_strip & (strip == settings.strips)),
+            step.ends_strip.eq(self._last & (last_tile | last_of_block)),
+            self._final.eq(last_part | last_strip),
+            self._ends_block.eq(step.ends_strip & last_strip),
             step.ends_run.eq(self._ends_block & last_tile),
         ]
+
+        def count(*steps: tuple[Signal, Value, Signal, Value]) -> list:
+            """Set counters, and the register that says whether a counter is at its limit."""
+            sets = [counter.eq(value) for counter, value, _, _ in steps]
+            return sets + [flag.eq(value == limit) for _, value, flag, limit in steps]
+
+        # Stay. In a run's first cycle the registers have not looked at the limits yet; nothing is
+        # loaded then.
+        tile_limits = (last_tile, settings.tiles)
+        block_limits = (last_of_block, settings.block_tiles)
+        strip_limits = (last_strip, settings.strips)
+        part_limits = (last_part, settings.parts)
+        m.d.sync += count(
+            (tile_number, tile_number, *tile_limits),
+            (self._tile, self._tile, *block_limits),
+            (strip, strip, *strip_limits),
+            (self._part, self._part, *part_limits),
+        )
+
+        # Go on.
         with m.If(self.o.valid & self._last):
-            m.d.sync += [
-                self._tile.eq(self._tile + 1),
-                tile_number.eq(tile_number + 1),
-                step.base.eq(step.base + settings.input_lines),
-            ]
+            m.d.sync += count(
+                (self._tile, self._tile + 1, *block_limits),
+                (tile_number, tile_number + 1, *tile_limits),
+            )
+            m.d.sync += step.base.eq(step.base + settings.input_lines)
         with m.If(self.o.valid & step.ends_strip):
-            m.d.sync += [
-                self._tile.eq(1),
-                tile_number.eq(block_begin),
-                step.base.eq(0),
-                strip.eq(strip + 1),
-                step.weight_bank.eq(~step.weight_bank),
-                self._part.eq(Mux(self._final, 1, self._part + 1)),
-            ]
+            m.d.sync += count(
+                (self._tile, Const(1), *block_limits),
+                (tile_number, block_begin, *tile_limits),
+                (strip, strip + 1, *strip_limits),
+            )
+            with m.If(self._final):
+                m.d.sync += count((self._part, Const(1), *part_limits))
+            with m.Else():
+                m.d.sync += count((self._part, self._part + 1, *part_limits))
+            m.d.sync += [step.base.eq(0), step.weight_bank.eq(~step.weight_bank)]
         with m.If(self.o.valid & self._ends_block):
-            m.d.sync += [
-                tile_number.eq(tile_number + 1),
-                block_begin.eq(tile_number + 1),
-                strip.eq(1),
-                step.act_bank.eq(~step.act_bank),
-            ]
+            m.d.sync += count(
+                (tile_number, tile_number + 1, *tile_limits), (strip, Const(1), *strip_limits)
+            )
+            m.d.sync += [block_begin.eq(tile_number + 1), step.act_bank.eq(~step.act_bank)]
         with m.If(self.o.valid & step.ends_run):
             m.d.sync += self._finished.eq(1)

@@ -1,6 +1,6 @@
 """An array that stands still while its run waits for the shell, so that its counters do not."""
 
-from amaranth import Module, Mux, ResetInserter, Signal
+from amaranth import Const, Module, Mux, ResetInserter, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -92,8 +92,9 @@ class Held(wiring.Component):
     def _connect_streams(
         self, m: Module, array: Placed, queues: dict[str, StreamQueue], moves: Signal
     ) -> None:
-        """The array's streams stand still with it. A read waits until no write does: requests are
-        answered in order. Answers come between runs, and need no queue."""
+        """Its streams stand still with the array, which has no need to be told: nothing inside of
+        it changes. A read waits until no write does: requests are answered in order. Answers come
+        between runs, and need no queue."""
         for name, member in array.signature.members.items():
             if member.is_port:
                 continue
@@ -104,13 +105,19 @@ class Held(wiring.Component):
             elif name in queues:
                 connect(m, flipped(outer), queues[name].i)
                 outer = queues[name].o
-            given, taken = (inner, outer) if gives else (outer, inner)
-            goes = moves & ~queues["write"].o.valid if name == "read" else moves
-            m.d.comb += [
-                taken.payload.eq(given.payload),
-                taken.valid.eq(given.valid & goes),
-                given.ready.eq(taken.ready & goes),
-            ]
+            due = ~queues["write"].o.valid if name == "read" else Const(1)
+            if gives:
+                m.d.comb += [
+                    outer.payload.eq(inner.payload),
+                    outer.valid.eq(inner.valid & moves),
+                    inner.ready.eq(outer.ready),
+                ]
+            else:
+                m.d.comb += [
+                    inner.payload.eq(outer.payload),
+                    inner.valid.eq(outer.valid & due),
+                    outer.ready.eq(inner.ready & due & moves),
+                ]
 
     def _follow_feed(self, m: Module, queues: dict[str, StreamQueue]) -> Signal:
         """How much of what was announced has not come; whether the next cycle will want for it."""

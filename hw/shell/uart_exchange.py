@@ -72,9 +72,18 @@ class UartExchange(wiring.Component):
                 "waiting": In(range(depth + 1)),
             }
         )
+        self._room = Signal(range(depth + 1), name="room")
+        self._most = Signal(range(MOST_WORDS + 1), name="most")
 
     def elaborate(self, platform):
         m = Module()
+
+        # Registers: between what this unit hands on and takes, there is only more of both.
+        m.d.sync += [
+            self._room.eq(self.depth - self.taken),
+            self._most.eq(Mux(self.waiting < MOST_WORDS, self.waiting, MOST_WORDS)),
+        ]
+
         number, kind = self.reply.payload.number, self.reply.payload.kind
         # The buffer is read a byte ahead: ``data`` is the one at ``at``.
         at, goes_on, ends = Signal(range(BUFFER_BYTES)), Signal(), Signal()
@@ -143,11 +152,9 @@ class UartExchange(wiring.Component):
 
     def _look_for_room(self, m: Module, ends: Signal) -> None:
         """Take all words of a frame, or none."""
-        room = Signal.like(self.taken)
-        m.d.comb += room.eq(self.depth - self.taken)
-        m.d.sync += self.reply.payload.payload.eq(room)
+        m.d.sync += self.reply.payload.payload.eq(self._room)
         m.next = "REPLY"
-        with m.If(~ends & (self.length // WORD_BYTES <= room)):
+        with m.If(~ends & (self.length // WORD_BYTES <= self._room)):
             m.next = "WORD"
 
     def _hand_on(self, m: Module, at: Signal, ends: Signal, given: Signal) -> None:
@@ -198,10 +205,7 @@ class UartExchange(wiring.Component):
                 with m.Case(one):
                     m.d.comb += reply.size.eq(size)
         with m.If(kind == Kind.RECEIVE):
-            wanted, most = given[: COUNT_BYTES * BYTE_BITS], Signal.like(self.waiting)
-            m.d.comb += [
-                most.eq(Mux(self.waiting < MOST_WORDS, self.waiting, MOST_WORDS)),
-                reply.words.eq(Mux(wanted < most, wanted, most)),
-            ]
+            wanted = given[: COUNT_BYTES * BYTE_BITS]
+            m.d.comb += reply.words.eq(Mux(wanted < self._most, wanted, self._most))
         with m.If(self.reply.ready):
             self._leave(m)

@@ -359,8 +359,8 @@ PRESETS: dict[str, EieConfig] = {
         biases=416,
         lines=16384,
         columns=1280,
-        queue_depth=4,
-        ahead_depth=2,
+        queue_depth=2,
+        ahead_depth=1,
     ),
     # Small enough to read every signal of a waveform.
     "tiny": replace(

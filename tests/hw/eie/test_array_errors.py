@@ -90,7 +90,7 @@ def write_descriptor(machine: Machine, number: int, descriptor: Descriptor) -> N
     machine.write(Memory.DESCRIPTORS, words, number << descriptor_word_bits(machine.config))
 
 
-@pytest.mark.parametrize("name", ["ahead", "published", "clusters", "lanes"])
+@pytest.mark.parametrize("name", ["ahead", "published", "pipeline", "clusters", "lanes"])
 def test_mistakes(name: str, rng: np.random.Generator) -> None:
     """Each has its code; what is right then runs, and counts, without a reset."""
     config = CONFIGS[name]
