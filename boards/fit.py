@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from boards import ulx3s
+from boards import icebreaker, ulx3s
 from boards.board import Board
 from boards.build import cells_of, timing
 from boards.flow import carry_out, find_tools, prepare, read_json
@@ -56,6 +56,7 @@ DESIGNS = {
     "ulx3s-eie-32": Design(ulx3s.BOARD, "85F", eie.preset("fpga32"), 80),
     "ulx3s-eie-6": Design(ulx3s.BOARD, "25F", eie.preset("fpga6"), 60),
     "ulx3s-nm-128": Design(ulx3s.BOARD, "85F", nm.preset("fpga128"), 80),
+    "icebreaker-eie-1": Design(icebreaker.BOARD, "up5k", eie.preset("up5k"), 24),
 }
 
 

@@ -57,7 +57,7 @@ class UartQueue(wiring.Component):
 
         # The memory's answer is the word that goes out: the next one is fetched when it goes.
         m.d.comb += [
-            self.i.ready.eq(self.level != self.depth),
+            self.i.ready.eq(~self.level[-1]),  # the depth is a power of two
             comes.eq(self.i.valid & self.i.ready),
             goes.eq(self.o.valid & self.o.ready),
             fetches.eq((stored != 0) & (~self.o.valid | self.o.ready)),
@@ -67,9 +67,11 @@ class UartQueue(wiring.Component):
             words.read_enable.eq(fetches),
             words.read_address.eq(take),
             Value.cast(self.o.payload).eq(words.read_data),
-            self.level.eq(stored + self.o.valid),
         ]
-        m.d.sync += stored.eq(stored + comes - fetches)
+        m.d.sync += [
+            stored.eq(stored + comes - fetches),
+            self.level.eq(self.level + comes - goes),
+        ]
         with m.If(comes):
             m.d.sync += put.eq(put + 1)
         with m.If(fetches):
@@ -77,5 +79,11 @@ class UartQueue(wiring.Component):
         with m.If(fetches | goes):
             m.d.sync += self.o.valid.eq(fetches)
         with m.If(self.restart):
-            m.d.sync += [stored.eq(0), put.eq(0), take.eq(0), self.o.valid.eq(0)]
+            m.d.sync += [
+                stored.eq(0),
+                self.level.eq(0),
+                put.eq(0),
+                take.eq(0),
+                self.o.valid.eq(0),
+            ]
         return m

@@ -370,7 +370,7 @@ def test_the_command_takes_a_shell_around_both(tmp_path, monkeypatch, capsys):
             "--pes is an option of the engine eie; nm has --rows, --cols",
         ),
         (["--engine", "nm", "--rows", "6"], "rows = 6, must be a power of two"),
-        (["--engine", "nm", "--preset", "isca16"], "there are default, ecp5, tiny"),
+        (["--engine", "nm", "--preset", "isca16"], "there are default, ecp5, fpga128, tiny"),
         (["--engine", "nm", "--set", "pes=4"], "N:M configuration has no field 'pes'"),
         (
             ["--engine", "nm", "--unit", "pe"],

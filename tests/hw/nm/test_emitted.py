@@ -34,7 +34,7 @@ TOPS = {name: unit.top for name, unit in UNITS["nm"].items()}
 
 DENSE = {"n": 1, "m": 1, "groups": 2}
 CONFIGS = {
-    **{name: preset(name) for name in ("default", "ecp5", "tiny")},
+    **{name: preset(name) for name in ("default", "ecp5", "fpga128", "tiny")},
     "dense only": preset("tiny", **DENSE),
     "dense only, no gather": preset("tiny", **DENSE, gather_lines=0),
     "no gather": preset("tiny", gather_lines=0),

@@ -19,9 +19,11 @@ from spec.numbers import requantize
 
 PIPELINE = 7
 """Registers between a step's issue and the accumulators: gather, address, read, distribute, select,
-multiply, sum."""
+multiply, sum. With ``config.pipeline`` there is another one behind read."""
 
 REQUANTIZE = 3
+"""Registers of a requantizer: add, multiply, shift. With ``config.pipeline`` it multiplies in
+two."""
 
 
 @dataclass
@@ -85,12 +87,13 @@ class Clocked:
         self.loader = self._load()
         self.want = next(self.loader)
         self.at: tuple[int, int, int, int, int] | None = (0, 0, 0, 0, 0)
-        self.places = config.rows + PIPELINE + 1 + 1 + REQUANTIZE + 1
-        self.pipeline: list[Step | None] = [None] * PIPELINE
+        pipeline, requantize = PIPELINE + config.pipeline, REQUANTIZE + config.pipeline
+        self.places = config.rows + pipeline + 1 + 1 + requantize + 1
+        self.pipeline: list[Step | None] = [None] * pipeline
         self.handing: Step | None = None
         self.sums = np.zeros((config.rows, config.columns), np.int64)
         self.drain: list[tuple[Step, int, np.ndarray]] = []
-        self.requantizing: list[tuple[np.ndarray, bool] | None] = [None] * REQUANTIZE
+        self.requantizing: list[tuple[np.ndarray, bool] | None] = [None] * requantize
         self.queue: deque[tuple[np.ndarray, bool]] = deque()
         self.promised = 0
         self.since_last = config.rows

@@ -30,7 +30,15 @@ RANGES = {
 
 
 def test_every_field_is_tested():
-    assert {field.name for field in fields(NmConfig)} == set(RANGES)
+    assert {field.name for field in fields(NmConfig)} == set(RANGES) | {"pipeline"}
+
+
+def test_a_pipeline_is_there_or_not():
+    assert preset("tiny", pipeline=False).digest == preset("tiny").digest
+    assert preset("tiny", pipeline=True).digest != preset("tiny").digest
+    for value in (1, 0, "yes", None):
+        with pytest.raises(UserError, match="pipeline = "):
+            replace(NmConfig(), pipeline=value)
 
 
 @pytest.mark.parametrize("name", RANGES)
