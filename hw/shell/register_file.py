@@ -180,16 +180,18 @@ class RegisterFile(wiring.Component):
             m.d.comb += answer.eq(words[one.name])
 
     def _fetch(self, m: Module, one: Register, answer: Signal, done: Signal) -> None:
-        """Ask for a counter, and wait."""
+        """Ask for a counter, from a register, and wait."""
         counter = one.counter
         assert counter is not None
-        m.d.comb += [
-            self.probing.eq(1),
+        m.d.sync += [
+            self.probing.eq(~done),
             self.probe.engine.eq(number(counter.engine)),
             self.probe.in_pe.eq(counter.in_pe),
             self.probe.index.eq(counter.index),
+        ]
+        m.d.comb += [
             answer.eq(self.counter.word_select(int(counter.high), BITS)),
-            done.eq(self.probed | self.refused),
+            done.eq(self.probing & (self.probed | self.refused)),
         ]
         with m.If(self.refused):
             m.d.comb += [answer.eq(0), self.error.eq(ShellError.BUSY)]
