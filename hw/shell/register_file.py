@@ -193,5 +193,5 @@ class RegisterFile(wiring.Component):
             answer.eq(self.counter.word_select(int(counter.high), BITS)),
             done.eq(self.probing & (self.probed | self.refused)),
         ]
-        with m.If(self.refused):
+        with m.If(self.probing & self.refused):
             m.d.comb += [answer.eq(0), self.error.eq(ShellError.BUSY)]
