@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from amaranth.vendor import LatticePlatform
+
 from boards.top import Top
 from hw.measure.tools import Tool, Yosys, find_yosys
 from hw.programs import find_program, version_of
@@ -26,9 +28,12 @@ STEPS = {
 }
 """What each program of a plan does."""
 
-LARGE = {"nextpnr-ecp5": ("--placer", "static", "--router", "router2")}
-"""Options for designs of many thousand cells: a third less wire than the default placer's, and a
-router that comes to an end. On an iCE40 that one does not."""
+LOGIC = 0.25
+"""Share of a period that is left to lookup tables."""
+
+LARGE = " --placer static --router router2"
+"""Options of nextpnr for the many thousand cells of an ECP5: a third less wire than with the
+default placer, and a router that comes to an end, as it does not on an iCE40."""
 
 WEBASSEMBLY = ("nextpnr-ecp5", "nextpnr-ice40", "ecppack", "icepack")
 """Those that also come from PyPI, under a name behind ``yowasp-``; native ones go first."""
@@ -65,8 +70,9 @@ def prepare(
     platform: Any, top: Top, folder: Path, *, clock_hz: float, seed: int
 ) -> list[list[str]]:
     """Write a design and its scripts into a folder; the commands that make a bitstream of it."""
-    # Picoseconds that logic may take: what is faster is made smaller instead.
-    area = f"scratchpad -set abc9.D {1e12 / clock_hz:.0f}"
+    # Picoseconds that lookup tables may take, for the most of a period goes by on wires: what is
+    # faster is made smaller instead.
+    area = f"scratchpad -set abc9.D {LOGIC * 1e12 / clock_hz:.0f}"
     plan = platform.prepare(
         top,
         NAME,
@@ -74,14 +80,14 @@ def prepare(
         synth_opts=top.board.synthesis,
         script_after_synth="tee -q -o cells.json stat -json",
         nextpnr_opts=f"--report timing.json --seed {seed} --freq {clock_hz / 1e6:g} "
-        "--timing-allow-fail",
+        f"--timing-allow-fail{LARGE if isinstance(platform, LatticePlatform) else ''}",
         emit_src=False,
     )
     make_folder(folder)
     plan.extract(str(folder))
     # What a platform does beyond the bitstream is for its own way of loading it.
     commands = json.loads(plan.files[f"build_{NAME}.json"])["commands"]
-    return [[*one, *LARGE.get(one[0], ())] for one in commands if one[0] in STEPS]
+    return [command for command in commands if command[0] in STEPS]
 
 
 def carry_out(command: Sequence[str], tool: Tool, folder: Path) -> None:

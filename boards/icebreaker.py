@@ -29,7 +29,7 @@ BOARD = Board(
     title="iCEBreaker",
     variants={"up5k": Variant(part=UP5K, platform=ICEBreakerPlatform, preset="up5k")},
     pll=ICE40,
-    clock_hz=24e6,
+    clock_hz=21e6,  # seven cycles of it are a bit
     baud=3_000_000,
     memories=_memories,
     synthesis="-dsp",

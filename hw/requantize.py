@@ -28,8 +28,8 @@ class Requantize(wiring.Component):
     Attributes
     ----------
     latency : int
-        Cycles from ``acc`` to ``o``: 3, for add, multiply (or 4), and shift with rounding.
-        Saturation and ReLU stand behind the last register.
+        Cycles from ``acc`` to ``o``: 3, for add, multiply, and shift with rounding; 4 with
+        ``split``. Saturation and ReLU stand behind the last register.
 
     Members
     -------

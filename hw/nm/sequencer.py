@@ -151,8 +151,8 @@ class Sequencer(wiring.Component):
             sets = [counter.eq(value) for counter, value, _, _ in steps]
             return sets + [flag.eq(value == limit) for _, value, flag, limit in steps]
 
-        # Stay. In a run's first cycle the registers have not looked at the limits yet; nothing is
-        # loaded then.
+        # Nothing is issued: compare again. In a run's first cycle nothing has been compared yet,
+        # but nothing is loaded either.
         tile_limits = (last_tile, settings.tiles)
         block_limits = (last_of_block, settings.block_tiles)
         strip_limits = (last_strip, settings.strips)

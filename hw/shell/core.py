@@ -101,7 +101,6 @@ class Core(wiring.Component):
         m.d.comb += [
             supervisor.receiving.eq(intake.receiving),
             supervisor.sending.eq(outlet.sending),
-            supervisor.taken.eq(router.taken),
             supervisor.dropped.eq(self.dropped),
             supervisor.own_error.eq(registers.error | intake.error),
             outlet.count.eq(registers.kept.RESULTS),
@@ -147,5 +146,5 @@ class Core(wiring.Component):
             connect(m, array.o, outlet.results)
             m.d.comb += [
                 outlet.first.eq(supervisor.first[own]),
-                router.first.eq(supervisor.first[own]),
+                supervisor.taken.eq(array.taken),
             ]

@@ -42,6 +42,8 @@ class Held(wiring.Component):
         Resets the array, also while it stands still.
     moves : Out
         It does not stand still in this cycle, nor wait for a start.
+    taken : Out
+        Items that the last run took of those that it is fed.
     """
 
     def __init__(self, config: Config):
@@ -50,7 +52,7 @@ class Held(wiring.Component):
         self._array = make(config)
         super().__init__(
             dict(self._array.signature.members)
-            | {"feed": In(BITS), "restart": In(1), "moves": Out(1)}
+            | {"feed": In(BITS), "restart": In(1), "moves": Out(1), "taken": Out(BITS)}
         )
 
     def elaborate(self, platform):
@@ -66,7 +68,7 @@ class Held(wiring.Component):
             array.start.eq(self.start | pending),
             self.busy.eq(array.busy | pending),
             self.error.eq(array.error),
-            self.moves.eq(moves & ~pending),
+            self.moves.eq(moves & (array.busy | ~pending)),
         ]
 
         # It waits for nobody but the shell, and only in a run. Whether it moves comes from a
@@ -80,21 +82,24 @@ class Held(wiring.Component):
 
     def _add_queues(self, m: Module) -> dict[str, StreamQueue]:
         """Requests, and what a run is fed, wait in front of the array, its results behind it: so it
-        is known early whether there is an item, and room."""
+        is known early whether there is an item, and room. Load words that a run leaves are gone
+        with it."""
         queues = {}
         for name in ("write", "read", "i", RESULTS):
             if name in self.signature.members:
                 shape = getattr(self, name).payload.shape()
                 queues[name] = StreamQueue(shape, QUEUE_DEPTH)
-                m.submodules[name] = ResetInserter(self.restart)(queues[name])
+                emptied = self.restart | ~self.busy if name == "i" else self.restart
+                m.submodules[name] = ResetInserter(emptied)(queues[name])
         return queues
 
     def _connect_streams(
         self, m: Module, array: Placed, queues: dict[str, StreamQueue], moves: Signal
     ) -> None:
-        """Its streams stand still with the array, which has no need to be told: nothing inside of
-        it changes. A read waits until no write does: requests are answered in order. Answers come
-        between runs, and need no queue."""
+        """Its streams stand still with the array. Its inputs need no gate: while it stands still,
+        nothing in it changes. A read waits until no write does: requests are answered in order.
+        Answers come between runs, and need no queue; one that nobody has taken when a run begins
+        may stand back while that stands still."""
         for name, member in array.signature.members.items():
             if member.is_port:
                 continue
@@ -120,7 +125,7 @@ class Held(wiring.Component):
                 ]
 
     def _follow_feed(self, m: Module, queues: dict[str, StreamQueue]) -> Signal:
-        """How much of what was announced has not come; whether the next cycle will want for it."""
+        """How much of what was announced has not come; whether the next cycle lacks an item."""
         queue = queues[FED[self.config.engine]]
         left, hungry, next_hungry, starves = Signal(BITS), Signal(), Signal(), Signal()
         with m.If(~self.busy | self.restart):
@@ -132,5 +137,9 @@ class Held(wiring.Component):
         with m.Else():
             m.d.comb += next_hungry.eq(hungry)
         m.d.sync += hungry.eq(next_hungry)
+        with m.If(self.start & ~self.busy):
+            m.d.sync += self.taken.eq(0)
+        with m.Elif(self.busy & queue.o.valid & queue.o.ready):
+            m.d.sync += self.taken.eq(self.taken + 1)
         m.d.comb += starves.eq(next_hungry & ~queue.holds)
         return starves

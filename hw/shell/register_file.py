@@ -62,7 +62,8 @@ def words_layout(table: Sequence[Register]) -> data.StructLayout:
 
 
 class RegisterFile(wiring.Component):
-    """Does an access in every cycle; one that shows a counter, when the counter has come.
+    """Does an access in every cycle, but for the one behind a write that starts or resets
+    something; one that shows a counter, when the counter has come.
 
     An access that fails changes nothing.
 

@@ -65,10 +65,6 @@ class Router(wiring.Component):
         the array runs, and while a message's read is under way
     pass_number, pe : In
         Whose counters an EIE array shows.
-    first : In
-        A run of the N:M array begins.
-    taken : Out
-        Words of the load stream that it took.
     restart : In
         Forgets a read; the arrays are reset meanwhile.
     """
@@ -87,8 +83,6 @@ class Router(wiring.Component):
                 "refused": Out(1),
                 "pass_number": In(BITS),
                 "pe": In(BITS),
-                "first": In(1),
-                "taken": Out(BITS),
                 "restart": In(1),
             }
         )
@@ -185,7 +179,7 @@ class Router(wiring.Component):
         ]
 
     def _load(self, m: Module) -> None:
-        """The load stream, as long as there is a run, and how much of it was taken."""
+        """The load stream, as long as there is a run."""
         item, array = self.i.payload, self.nm
         with m.If(item.kind == Kind.LOAD):
             m.d.comb += [
@@ -193,5 +187,3 @@ class Router(wiring.Component):
                 self.i.ready.eq(array.load.ready | ~array.busy),
             ]
         m.d.comb += array.load.payload.eq(item.data)
-        takes = array.load.valid & array.load.ready
-        m.d.sync += self.taken.eq(Mux(self.first, 0, self.taken + takes))

@@ -69,7 +69,7 @@ class Supervisor(wiring.Component):
         begins = Signal(count)
         there = sum(1 << number for number in self.numbers)
         m.d.comb += [
-            self.start.eq(Cat(starts[:count]) & there),
+            self.start.eq(Mux(self.restart, 0, Cat(starts[:count]) & there)),
             begins.eq(self.start & ~self.busy),
             self.first.eq(begins),
             self.restart.eq(word[control["RESET"]]),

@@ -78,7 +78,7 @@ class UartExchange(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        # Registers: between what this unit hands on and takes, there is only more of both.
+        # A cycle late. Only this unit makes either less, and it looks at them some cycles later.
         m.d.sync += [
             self._room.eq(self.depth - self.taken),
             self._most.eq(Mux(self.waiting < MOST_WORDS, self.waiting, MOST_WORDS)),

@@ -250,7 +250,7 @@ def _common(engines: Mapping[str, Config]) -> Iterator[Register]:
         "items of the result stream after which TLAST is set; 0 is never",
     )
     yield from _wide("CYCLES", 0x020, 64, "that the last run has been going on, or took")
-    yield Register("TAKEN", 0x028, Access.READ, "words of the load stream taken in the last run")
+    yield Register("TAKEN", 0x028, Access.READ, "words of the load stream that the last run took")
     yield Register(
         "FEED",
         0x02C,

@@ -15,7 +15,7 @@ from hw.manifest import FILE
 from spec import image
 from spec.eie.config import preset
 from spec.errors import Failure, UserError
-from tests.programs import random_case
+from tests.programs import random_case, random_program
 from tests.tiers import ROOT
 
 pytestmark = pytest.mark.unit
@@ -137,6 +137,14 @@ def test_the_memories_of_its_preset_fit_every_variant(board):
         config = preset(variant.preset)
         shell = shell_of(board, [config], board.clock_hz, board.baud)
         room.check_before(variant.part, shell, SHELL, [config])
+
+
+@pytest.mark.parametrize("name", ["fpga6", "up5k"])
+def test_all_of_lenet_300_100_fits(rng, name):
+    """Its three layers, 8 % of the weights kept, are there at once and run without the host."""
+    program = random_program(rng, preset(name), [784, 300, 100, 10], density=0.08)
+    assert [len(segment.runs) for segment in program.segments] == [1]
+    assert len(program.segments[0].runs[0].passes) == 3
 
 
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)

@@ -77,3 +77,12 @@ def test_keeps_its_depth(depth: int) -> None:
         return ctx.get(dut.i.ready)
 
     assert simulate(dut, fill) == [0]
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_looks_ahead(rng: np.random.Generator, depth: int) -> None:
+    """It says a cycle before whether there will be something, and room."""
+    steps = [{"i.valid": int(a), "o.ready": int(b)} for a, b in rng.integers(0, 2, (300, 2))]
+    ports = ["holds", "has_room", "o.valid", "i.ready"]
+    found = play(StreamQueue(1, depth), steps, ports)
+    assert [row[:2] for row in found[:-1]] == [row[2:] for row in found[1:]]

@@ -1,6 +1,8 @@
 """The whole shell in Amaranth's simulator, with the driver that boards have: networks run on the
 arrays behind it as on the golden models."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,16 +10,22 @@ from spec.eie.config import EieConfig
 from spec.eie.config import preset as eie_preset
 from spec.nm.config import NmConfig
 from spec.nm.config import preset as nm_preset
+from spec.nm.descriptor import Descriptor
+from spec.nm.golden import check_acts
+from spec.nm.iomap import Error, Memory
+from spec.nm.stream import load_words
+from spec.registers.table import registers
 from sw.host.compare import first_difference, run_on
 from sw.host.device import DeviceError
 from sw.host.eie.driver import BusDevice as EieDevice
 from sw.host.eie.golden import GoldenDevice as EieGolden
 from sw.host.nm.driver import BusDevice as NmDevice
 from sw.host.nm.golden import GoldenDevice as NmGolden
+from sw.host.nm.port import Ran
 from sw.host.shell.client import Shell
 from sw.host.shell.eie import EiePort
 from sw.host.shell.nm import NmPort
-from tests.hw.shell.link import PysimLink
+from tests.hw.shell.link import PATIENCE, PysimLink
 from tests.hw.streams import paces
 from tests.programs import random_case as random_eie_case
 from tests.spec.nm.cases import random_case as random_nm_case
@@ -96,3 +104,70 @@ def test_a_start_within_a_run_changes_nothing_but_the_error(rng):
         run_on(device, case.program, case.batch)
     shell.pulse = pulse
     assert first_difference(case.program, told, run_on(device, case.program, case.batch)) is None
+
+
+class NmBench:
+    """An N:M array behind a shell, and a run that is right."""
+
+    def __init__(self, rng: np.random.Generator, config: NmConfig):
+        program = (case := random_nm_case(rng, config, most=8)).program
+        acts = check_acts(program, 0, case.acts)
+        self.descriptor = program.descriptor(0, len(acts))
+        self.loads = load_words(program, 0, self.descriptor, acts)
+        self.shell = Shell(PysimLink([config]), [config])
+        self.port = NmPort(self.shell)
+        self.describe(self.descriptor)
+        self.right = self.run(self.loads)
+        assert self.right.error == Error.NONE
+        assert self.right.taken == len(self.loads)
+
+    def describe(self, descriptor: Descriptor) -> None:
+        words = np.array(descriptor.pack(self.port.config), np.uint64)
+        self.port.write(Memory.DESCRIPTOR, np.arange(len(words)), words)
+
+    def run(self, loads: np.ndarray) -> Ran:
+        return self.port.run(PATIENCE, loads)
+
+    def is_right(self, ran: Ran, error: Error = Error.NONE) -> bool:
+        same = (ran.cycles, ran.taken) == (self.right.cycles, self.right.taken)
+        return same and ran.error == error and np.array_equal(ran.results, self.right.results)
+
+
+@pytest.mark.parametrize("config", NM)
+def test_what_a_failed_run_leaves_is_gone(rng, config):
+    """Words that stand behind a wrong strip, or a wrong descriptor, are not the next run's."""
+    bench = NmBench(rng, config)
+    for _ in range(2):
+        wrong = bench.run(np.zeros_like(bench.loads))
+        assert (wrong.error, wrong.taken) == (Error.STRIP, 1)
+        assert bench.is_right(bench.run(bench.loads))
+        bench.describe(replace(bench.descriptor, strips=0))
+        wrong = bench.run(bench.loads)
+        assert (wrong.error, wrong.taken) == (Error.DESCRIPTOR, 0)
+        bench.describe(bench.descriptor)
+        assert bench.is_right(bench.run(bench.loads))
+
+
+def test_a_start_while_the_array_stands_still(rng):
+    """It is an error, and the run is counted to its last cycle."""
+    bench = NmBench(rng, NM[0])
+    pulse = bench.shell.pulse
+    bench.shell.pulse = lambda field: (pulse(field), pulse(field))
+    assert bench.is_right(bench.run(bench.loads), Error.BUSY)
+    bench.shell.pulse = pulse
+    assert bench.is_right(bench.run(bench.loads))
+
+
+@pytest.mark.parametrize("config", [EIE[0], NM[0]], ids=["eie", "nm"])
+def test_reset_wins_over_start(rng, config):
+    """In one write, and a run that would wait for words."""
+    shell = Shell(PysimLink([config]), [config])
+    agrees = eie_agrees if isinstance(config, EieConfig) else nm_agrees
+    control = next(one for one in registers([config]) if one.name == "CONTROL")
+    shell.write("FEED", 5)
+    starts = ("RESET", "START_EIE", "START_NM")
+    shell.write("CONTROL", sum(1 << bits.low for bits in control.fields if bits.name in starts))
+    for _ in range(PATIENCE // 100):
+        shell.read("SCRATCH")
+    assert shell.read("STATUS") == 0
+    agrees(rng, shell, config)
