@@ -6,7 +6,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.eie.payloads import DrainOrder, HostAccess, Phase, settings_layout
-from hw.eie.tallies import SETTLE_CYCLES, Tallies
+from hw.eie.tallies import ROUND_CYCLES, SETTLE_CYCLES, Tallies
 from hw.memory import Ram
 from spec.config import IO_DATA_BITS, bits_for
 from spec.eie.config import EieConfig
@@ -298,6 +298,8 @@ class CentralControl(wiring.Component):
     def _count(self, m: Module, states) -> None:
         """Count for the whole array, and answer the host."""
         config, host, phase = self.config, self.host, self.phase
+        # Taken, its number is known, before the first round of its counts is over.
+        assert descriptor_words(config) + 3 <= ROUND_CYCLES
         widths = {"broadcasts": len(self.broadcasts), "stalls": len(self.stalls)}
         m.submodules.counters = counters = Tallies(
             config, ARRAY_COUNTERS, widths, bits=config.counter_bits

@@ -8,9 +8,11 @@ from hw.eie.payloads import Phase
 from hw.memory import Ram
 from spec.config import bits_for
 from spec.eie.config import EieConfig
-from spec.eie.iomap import pe_counter_bits
+from spec.eie.iomap import array_counter_bits, pe_counter_bits
 
-SETTLE_CYCLES = (1 << pe_counter_bits()) + 2
+ROUND_CYCLES = 1 << max(pe_counter_bits(), array_counter_bits())
+
+SETTLE_CYCLES = ROUND_CYCLES + 2
 """Cycles from ``phase.save`` until the host may read: a round, and the ways into it and out."""
 
 
@@ -37,7 +39,8 @@ class Tallies(wiring.Component):
     events : In
         What the cycle before adds to each counter; nothing unless a pass is going on in it.
     phase : from central control
-        ``computing`` rises in the first cycle that is counted of a pass, and falls before the next.
+        ``computing`` rises in the first cycle that is counted of a pass, and falls before the next;
+        a round later ``saved_pass`` is that pass.
     read_enable, read_address : In
         ``pass << k | counter``, not before all counts are settled.
     read_data : Out

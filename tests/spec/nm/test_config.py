@@ -108,14 +108,15 @@ def test_presets(name):
     assert {"1:1", "1:4", "2:4"} <= set(map(str, config.modes))
 
 
-def test_the_ecp5_preset_fits_its_chip():
-    config = preset("ecp5")
+@pytest.mark.parametrize(("name", "room"), [("ecp5", 352), ("fpga128", 106)])
+def test_a_preset_fits_its_chip(name, room):
+    config = preset(name)
     assert config.slots == 128
     kilobytes = 2 * config.weight_steps * config.step_weights / 8192
     kilobytes *= config.weight_bits + config.place_bits
     kilobytes += 2 * config.act_lines * config.line_bits / 8192
     kilobytes += 2 * config.gather_lines * config.line_inputs * config.offset_slot_bits / 8192
-    assert kilobytes == 352
+    assert kilobytes == room
 
 
 def test_unknown_names_are_told():
