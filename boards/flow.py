@@ -15,8 +15,9 @@ from spec.files import make_folder
 from sw.host.progress import progress
 
 NAME = "top"
-KEEP = "eie_pe"
-"""A module with many instances is synthesized once, by itself."""
+KEEP = "eie_pe nm_mac"
+"""Modules with many instances are synthesized once, each by itself; and registers that hold the same
+in several of them stay where they are needed."""
 
 STEPS = {
     "yosys": "synthesize",

@@ -37,10 +37,10 @@ BOARD = Board(
     title="OrangeCrab r0.2",
     variants={
         "25F": Variant(part=ECP5_25, platform=_SMALL, preset="fpga6"),
-        "85F": Variant(part=ECP5_85, platform=_LARGE, preset="fpga32"),
+        "85F": Variant(part=ECP5_85, platform=_LARGE, preset="fpga16"),
     },
     pll=ECP5,
-    clock_hz=60e6,
+    clock_hz=40e6,
     baud=3_000_000,
     flash=("openFPGALoader", "--board", "orangeCrab", "{file}"),
     store=("openFPGALoader", "--board", "orangeCrab", "--write-flash", "{file}"),
