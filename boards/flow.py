@@ -16,8 +16,8 @@ from sw.host.progress import progress
 
 NAME = "top"
 KEEP = "eie_pe nm_mac"
-"""Modules with many instances are synthesized once, each by itself; and registers that hold the same
-in several of them stay where they are needed."""
+"""Modules with many instances are synthesized once, each by itself, and registers that hold the
+same in several of them stay where they are needed."""
 
 STEPS = {
     "yosys": "synthesize",
