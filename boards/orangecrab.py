@@ -40,7 +40,7 @@ BOARD = Board(
         "85F": Variant(part=ECP5_85, platform=_LARGE, preset="fpga16"),
     },
     pll=ECP5,
-    clock_hz=40e6,
+    clock_hz=48e6,
     baud=3_000_000,
     flash=("openFPGALoader", "--board", "orangeCrab", "{file}"),
     store=("openFPGALoader", "--board", "orangeCrab", "--write-flash", "{file}"),
