@@ -114,7 +114,7 @@ def test_a_deep_memory_is_a_single_port_ram(tmp_path, depth, width):
         ("fpga64", "ecp5", {"lut4": 960, "block_rams": 3, "multipliers": 1, "depth": 20}),
         ("fpga32", "ecp5", {"lut4": 1200, "block_rams": 6, "multipliers": 1}),
         ("fpga16", "ecp5", {"lut4": 1150, "block_rams": 3, "multipliers": 1}),
-        ("up5k", "ice40", {"lut4": 1100, "block_rams": 11, "big_rams": 2, "multipliers": 1}),
+        ("up5k", "ice40", {"lut4": 1100, "block_rams": 14, "big_rams": 2, "multipliers": 1}),
     ],
 )
 def test_a_processing_element_stays_small(tmp_path, name, family, most):
