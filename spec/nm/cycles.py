@@ -48,6 +48,9 @@ t + 12 queue         row 0 enters the result queue
 t + 13 result        row 0 is offered
 ====== ============= ==========================================================================
 
+With ``pipeline``, all from distribute on is a cycle later, and all behind requantize two, for that
+has four registers then. Parts are as below: the memories are read in t + 2 as ever.
+
 **Release.** When the last row of a strip's last tile has entered requantize (cycle
 t + 8 + rows for the strip's last step at t), the strip's bank is free, parameters included, and so
 is the block's bank behind its last strip. The loader's next word may go there in the cycle after.
