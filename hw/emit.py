@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from amaranth import Elaboratable, EnableInserter, ResetInserter, Signal
+from amaranth import Elaboratable, EnableInserter, Module, ResetInserter, Signal
 from amaranth.lib import wiring
 
-from hw.platform import EmitPlatform, flatten
+from hw.platform import EmitPlatform, Hold, flatten
 from hw.verilog.aliases import Aliases
 from hw.verilog.names import Names
 from hw.verilog.naming import CLOCK, RESET, Child, part_of_unit
 from hw.verilog.netlist import Netlist
-from hw.verilog.rtlil import Module
+from hw.verilog.rtlil import Module as RtlilModule
 from hw.verilog.simplify import Simplifier
 from hw.verilog.trim import trim
 from hw.verilog.writer import Writer
@@ -33,23 +33,14 @@ class Placed(Elaboratable):
         What is placed. Any number of equal components may be placed under one module name.
     module_name : str
         Name of the Verilog module.
-    restart : Signal, optional
-        Resets it, besides the reset of all, and also while it stands still.
-    enable : Signal, optional
-        In a cycle without it everything inside stands still, memories included.
+    hold : Hold, optional
+        What resets it, instead of the reset of all, and what lets it move, both a cycle ahead.
     """
 
-    def __init__(
-        self,
-        component: wiring.Component,
-        module_name: str,
-        restart: Signal | None = None,
-        enable: Signal | None = None,
-    ):
+    def __init__(self, component: wiring.Component, module_name: str, hold: Hold | None = None):
         self.component = component
         self.module_name = module_name
-        self.restart = restart
-        self.enable = enable
+        self.hold = hold
         self.signature = component.signature
         for name in component.signature.members:
             if hasattr(self, name):
@@ -58,13 +49,14 @@ class Placed(Elaboratable):
 
     def elaborate(self, platform):
         if isinstance(platform, EmitPlatform):
-            return platform.instance(self.component, self.module_name, self.restart, self.enable)
-        placed = self.component
-        if self.enable is not None:
-            placed = EnableInserter(self.enable)(placed)
-        if self.restart is not None:
-            placed = ResetInserter(self.restart)(placed)
-        return placed
+            return platform.instance(self.component, self.module_name, self.hold)
+        if self.hold is None:
+            return self.component
+        m = Module()
+        restart, moves = Signal(reset_less=True), Signal(init=1, reset_less=True)
+        m.d.sync += [restart.eq(self.hold.restart), moves.eq(self.hold.moves)]
+        m.submodules.held = ResetInserter(restart)(EnableInserter(moves)(self.component))
+        return m
 
 
 @dataclass(frozen=True)
@@ -154,7 +146,7 @@ def _texts(platform: EmitPlatform) -> dict[str, str]:
     return texts
 
 
-def _text(module: Module, name: str, around: dict[str, Child], about: list[str]) -> str:
+def _text(module: RtlilModule, name: str, around: dict[str, Child], about: list[str]) -> str:
     netlist = Netlist(module, {kind: child.outputs for kind, child in around.items()})
     simplifier = Simplifier(netlist)
     simplifier.run()

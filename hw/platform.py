@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from amaranth import (
+    ClockDomain,
     ClockSignal,
     Const,
     EnableInserter,
@@ -20,10 +21,21 @@ from amaranth.lib import wiring
 
 from hw.verilog import rtlil
 from hw.verilog.names import plain
-from hw.verilog.naming import CLOCK, ENABLE, RESET
+from hw.verilog.naming import CLOCK, ENABLE, ENABLE_NOW, RESET, RESET_NOW
 
 Ports = dict[str, tuple[Value, PortDirection]]
 """Ports of a component by flat name."""
+
+
+class Hold(NamedTuple):
+    """How a component is held. What is inside hears of both in the next cycle: each module keeps
+    them in registers of its own, so that neither goes far from one register to many."""
+
+    restart: Signal
+    """Resets it, also while it stands still. In Verilog nothing else does: the reset of all has to
+    come this way."""
+    moves: Signal
+    """Without, everything inside stands still, memories included."""
 
 
 @dataclass
@@ -38,7 +50,8 @@ class Unit:
     ports: dict[str, str] = field(default_factory=dict)
     """Direction of each port."""
     held: bool = False
-    """Whether it stands still when the port of :data:`hw.verilog.naming.ENABLE` is low."""
+    """Whether its ports of reset and of :data:`hw.verilog.naming.ENABLE` are those of a
+    :class:`Hold`."""
 
 
 class EmitPlatform:
@@ -47,38 +60,39 @@ class EmitPlatform:
     def __init__(self) -> None:
         self.units: dict[str, Unit] = {}
         self._open: list[str] = []
-        self._enables: list[Signal | None] = [None]
-        """Of the modules that are open: what they stand still without."""
+        self._holds: list[tuple[Hold, Signal] | None] = [None]
+        """Of the modules that are open: how they are held, and whether they move now."""
 
     def instance(
-        self,
-        component: wiring.Component,
-        name: str,
-        restart: Signal | None = None,
-        enable: Signal | None = None,
+        self, component: wiring.Component, name: str, hold: Hold | None = None
     ) -> Instance:
         """An instance of the module that ``component`` becomes; the first of a name is emitted.
-        ``restart`` resets it, too; without ``enable`` it stands still, and all that is inside."""
+        What is inside of a module that is held is held as well."""
         # Equal components beyond the first are never elaborated; that is no mistake.
         component._MustUse__used = True
         ports = flatten(component)
-        enable = self._enables[-1] if enable is None else enable
-        unit = self.units.get(name) or self.add(component, name, enable is not None)
+        moves_now = None
+        if hold is None and self._holds[-1] is not None:
+            hold, moves_now = self._holds[-1]
+        unit = self.units.get(name) or self.add(component, name, hold is not None)
         if component is not unit.component and fingerprint(component, ports) != unit.fingerprint:
             raise ValueError(
                 f"two different components are placed as module {name}: {component!r} differs "
                 f"from {unit.component!r} in its class, its ports or its attributes"
             )
-        if unit.text is None and unit.held != (enable is not None):
+        if unit.text is None and unit.held != (hold is not None):
             raise ValueError(
                 f"module {name} is placed both where it may be held and where it may not"
             )
-        reset = ResetSignal() if restart is None else ResetSignal() | restart
-        values = {CLOCK: ClockSignal(), RESET: reset, ENABLE: enable}
-        values |= {port: value for port, (value, _) in ports.items()}
-        if enable is not None:
+        if unit.text is not None and hold is not None and moves_now is None:
+            raise ValueError(f"module {name} cannot be held by itself, only what it is inside of")
+        values = {port: value for port, (value, _) in ports.items()}
+        values |= {CLOCK: ClockSignal(), RESET: ResetSignal()}
+        if hold is not None:
+            values |= {RESET: hold.restart, ENABLE: hold.moves}
+        if moves_now is not None:
             for port in getattr(component, "enables", ()):
-                values[port] = values[port] & enable
+                values[port] = values[port] & moves_now
         kinds = {"input": "i", "output": "o"}
         return Instance(
             name, *((kinds[kind], port, values[port]) for port, kind in unit.ports.items())
@@ -109,16 +123,21 @@ class EmitPlatform:
 
     def _convert(self, component: wiring.Component, name: str, ports: Ports, held: bool):
         """RTLIL of a component, and the names of its signals."""
-        enable = Signal(name=ENABLE) if held else None
-        design: Any = component
-        if enable is not None:
-            design = EnableInserter(enable)(component)
-            ports = {ENABLE: (enable, PortDirection.Input), **ports}
+        hold = Hold(Signal(name=RESET), Signal(name=ENABLE))
+        moves_now = Signal(name=ENABLE_NOW, init=1, reset_less=True)
         self._open.append(name)
-        self._enables.append(enable)
-        fragment = Fragment.get(design, self)
+        self._holds.append((hold, moves_now) if held else None)
+        fragment = Fragment.get(component, self)
+        if held:
+            domain = ClockDomain("sync")
+            domain.rst = Signal(name=RESET_NOW, reset_less=True)
+            fragment = EnableInserter(moves_now)(fragment)
+            fragment.add_domains(domain)
+            fragment.add_statements("sync", domain.rst.eq(hold.restart), moves_now.eq(hold.moves))
+            own = {CLOCK: domain.clk, RESET: hold.restart, ENABLE: hold.moves}
+            ports = {port: (value, PortDirection.Input) for port, value in own.items()} | ports
         found = rtlil_backend.convert_fragment(fragment, ports, name, emit_src=False)
-        self._enables.pop()
+        self._holds.pop()
         self._open.pop()
         return found
 

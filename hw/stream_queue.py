@@ -19,8 +19,8 @@ class StreamQueue(wiring.Component):
     Members
     -------
     i, o : streams of ``shape``
-    holds, has_room : Out
-        It will hold a payload, and have room for one, in the next cycle.
+    level : Out
+        Payloads that it holds.
     """
 
     latency = 1
@@ -32,8 +32,7 @@ class StreamQueue(wiring.Component):
             {
                 "i": In(stream.Signature(shape)),
                 "o": Out(stream.Signature(shape)),
-                "holds": Out(1),
-                "has_room": Out(1),
+                "level": Out(range(depth + 1)),
             }
         )
 
@@ -48,9 +47,6 @@ class StreamQueue(wiring.Component):
             self.o.valid.eq(words.r_rdy),
             self.o.payload.eq(words.r_data),
             words.r_en.eq(self.o.ready),
+            self.level.eq(words.level),
         ]
-
-        # Look ahead.
-        level = words.level + (self.i.valid & self.i.ready) - (self.o.valid & self.o.ready)
-        m.d.comb += [self.holds.eq(level != 0), self.has_room.eq(level != self.depth)]
         return m

@@ -1,19 +1,27 @@
 """An array that stands still while its run waits for the shell, so that its counters do not."""
 
-from amaranth import Const, Module, Mux, ResetInserter, Signal
+from amaranth import Const, Module, Mux, ResetInserter, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.eie.array import EieArray
 from hw.emit import Placed
 from hw.nm.engine import NmArray
+from hw.platform import Hold
 from hw.stream_queue import StreamQueue
-from spec.config import Config
+from spec.config import Config, bits_for
 from spec.registers.table import BITS, EIE, NM
 
 ARRAYS = {EIE: (EieArray, "eie_array"), NM: (NmArray, "nm_array")}
 
+AHEAD = 2
+"""Cycles from deciding that the array moves until it does: its modules keep that in registers of
+their own (:class:`hw.platform.Hold`)."""
+
 QUEUE_DEPTH = 2
+
+STEADY_DEPTH = AHEAD + 2
+"""Of queues that are looked at ahead: with an item in every cycle nothing ever stands still."""
 
 FED = {EIE: "write", NM: "i"}
 """The stream whose items a run takes, by engine."""
@@ -57,27 +65,39 @@ class Held(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        moves, pending = Signal(init=1), Signal()
-        m.submodules.array = array = Placed(self._array, self._module, self.restart, moves)
+        # What the array hears a cycle later, and what it has heard.
+        hold = Hold(restart=Signal(init=1), moves=Signal(init=1))
+        moves, away, pending = Signal(), Signal(), Signal()
+        m.submodules.array = array = Placed(self._array, self._module, hold)
         queues = self._add_queues(m)
         self._connect_streams(m, array, queues, moves)
 
-        # A start that comes while it stands still waits.
-        m.d.sync += pending.eq((self.start | pending) & ~moves & ~self.restart)
+        # Until it is reset, nothing that it says is heard.
+        restarted = Signal(init=1)
+        m.d.sync += [hold.restart.eq(self.restart), restarted.eq(hold.restart)]
+        m.d.comb += away.eq(hold.restart | restarted)
+
+        # A start waits until it moves. In a run, where it is a mistake, it comes at once.
+        mistaken = self.start & array.busy & moves
+        waiting = (self.start & ~mistaken) | (pending & ~moves)
+        m.d.sync += pending.eq(waiting & ~self.restart)
         m.d.comb += [
-            array.start.eq(self.start | pending),
-            self.busy.eq(array.busy | pending),
-            self.error.eq(array.error),
+            array.start.eq(pending | mistaken),
+            self.busy.eq((array.busy & ~away) | pending),
+            self.error.eq(Mux(away, 0, array.error)),
             self.moves.eq(moves & (array.busy | ~pending)),
         ]
 
-        # It waits for nobody but the shell, and only in a run. Whether it moves comes from a
-        # register, for that goes to all its registers; so where a run ends it may stand still for
-        # a cycle more.
-        starves, chokes = self._follow_feed(m, queues), Signal()
-        if RESULTS in queues:
-            m.d.comb += chokes.eq(~queues[RESULTS].has_room)
-        m.d.sync += moves.eq(~((self.busy | self.start) & (starves | chokes)))
+        # It waits for nobody but the shell, and only in a run; in the cycle behind a start for what
+        # the run is to be fed to be known. Where a run ends it may stand still a little longer.
+        chokes = queues[RESULTS].level > STEADY_DEPTH - AHEAD - 1 if RESULTS in queues else 0
+        waits = self.busy & (self._follow_feed(m, queues) | chokes)
+        moved = Signal(init=1)
+        m.d.sync += [
+            hold.moves.eq(~(waits | self.start | self.restart)),
+            moved.eq(hold.moves & ~self.restart),
+        ]
+        m.d.comb += moves.eq(moved & ~away)
         return m
 
     def _add_queues(self, m: Module) -> dict[str, StreamQueue]:
@@ -88,7 +108,8 @@ class Held(wiring.Component):
         for name in ("write", "read", "i", RESULTS):
             if name in self.signature.members:
                 shape = getattr(self, name).payload.shape()
-                queues[name] = StreamQueue(shape, QUEUE_DEPTH)
+                steady = name in (FED[self.config.engine], RESULTS)
+                queues[name] = StreamQueue(shape, STEADY_DEPTH if steady else QUEUE_DEPTH)
                 emptied = self.restart | ~self.busy if name == "i" else self.restart
                 m.submodules[name] = ResetInserter(emptied)(queues[name])
         return queues
@@ -124,22 +145,19 @@ class Held(wiring.Component):
                     outer.ready.eq(inner.ready & due & moves),
                 ]
 
-    def _follow_feed(self, m: Module, queues: dict[str, StreamQueue]) -> Signal:
-        """How much of what was announced has not come; whether the next cycle lacks an item."""
+    def _follow_feed(self, m: Module, queues: dict[str, StreamQueue]) -> Value:
+        """Count what was announced and has not come; whether the array may lack an item
+        :data:`AHEAD` cycles from now, if it takes one in each cycle until then."""
         queue = queues[FED[self.config.engine]]
-        left, hungry, next_hungry, starves = Signal(BITS), Signal(), Signal(), Signal()
+        takes = queue.o.valid & queue.o.ready
+        left = Signal(BITS)
         with m.If(~self.busy | self.restart):
             m.d.sync += left.eq(Mux(self.start, self.feed, 0))
-            m.d.comb += next_hungry.eq(self.start & (self.feed != 0))
-        with m.Elif(queue.o.valid & queue.o.ready & hungry):
+        with m.Elif(takes & (left != 0)):
             m.d.sync += left.eq(left - 1)
-            m.d.comb += next_hungry.eq(left != 1)
-        with m.Else():
-            m.d.comb += next_hungry.eq(hungry)
-        m.d.sync += hungry.eq(next_hungry)
         with m.If(self.start & ~self.busy):
             m.d.sync += self.taken.eq(0)
-        with m.Elif(self.busy & queue.o.valid & queue.o.ready):
+        with m.Elif(self.busy & takes):
             m.d.sync += self.taken.eq(self.taken + 1)
-        m.d.comb += starves.eq(next_hungry & ~queue.holds)
-        return starves
+        few, level = bits_for(AHEAD), queue.level
+        return Mux(left[few:].any(), level <= AHEAD, level < left[:few])

@@ -9,6 +9,7 @@ from hw.verilog.rtlil import Cell, Module
 from hw.verilog.values import spec_width
 
 CLOCK, RESET, ENABLE = "clk", "rst", "clk_en"
+RESET_NOW, ENABLE_NOW = f"{RESET}_now", f"{ENABLE}_now"
 
 
 @dataclass
@@ -81,7 +82,9 @@ class Naming:
                         fed.setdefault(wire.name, []).append(wish)
         for name, ports in known.items():
             base = unnumbered(name)
-            own_name = base not in ports and "__" not in base and bases[base] == 1
+            own_name = base in (RESET_NOW, ENABLE_NOW) or (
+                base not in ports and "__" not in base and bases[base] == 1
+            )
             if name in self.wires or (own_name and not wires[name].anonymous):
                 continue
             if name in driven:

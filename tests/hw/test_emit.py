@@ -14,6 +14,7 @@ from amaranth.sim import Simulator
 
 from hw.emit import Placed, emission, emit
 from hw.memory import Ram
+from hw.platform import Hold
 from tests.hw.random_logic import RandomLogic
 from tests.hw.tools import difference, lint, write_files, yosys
 from tests.hw.toy import ToyAdder, ToyArray, ToyHeld, ToyUnit
@@ -134,7 +135,7 @@ def test_two_different_components_under_one_name_are_refused():
 def test_one_module_both_held_and_not_is_refused():
     def both(m, self):
         m.submodules.a = Placed(ToyUnit(), "toy_unit")
-        m.submodules.b = Placed(ToyUnit(), "toy_unit", enable=self.a[0])
+        m.submodules.b = Placed(ToyUnit(), "toy_unit", Hold(self.a[1], self.a[0]))
 
     with pytest.raises(ValueError, match="toy_unit is placed both where it may be held and where"):
         emit(Small(both), "unit")
@@ -144,16 +145,42 @@ def test_one_module_both_held_and_not_is_refused():
 def test_a_memory_is_held_where_it_stands():
     """Its module is one for all: what holds it is at its ports."""
 
-    def both(m, self):
-        m.submodules.a = a = Placed(Ram(2, 2), "ram")
-        m.submodules.b = b = Placed(Ram(2, 2), "ram", enable=self.a[0])
-        for one in (a, b):
-            m.d.comb += [one.write_enable.eq(self.a[1]), one.write_data.eq(self.a[2:])]
-        m.d.comb += self.o.eq(a.read_data ^ b.read_data)
+    def inner(m, self):
+        m.submodules.ram = ram = Placed(Ram(2, 2), "ram")
+        m.d.comb += [ram.write_enable.eq(self.a[1]), ram.write_data.eq(self.a[2:])]
+        m.d.comb += self.o.eq(ram.read_data)
 
-    text = emit(Small(both), "unit")["unit.v"]
-    enables = re.findall(r"\.write_enable\((.*)\)", text)
-    assert enables == ["a__write_enable", "a__write_enable & a[0]"]
+    def both(m, self):
+        free, held = Small(inner), Small(inner, depth=5)
+        m.submodules.free = Placed(free, "free")
+        m.submodules.held = Placed(held, "held", Hold(self.a[1], self.a[0]))
+        m.d.comb += [free.a.eq(self.a), held.a.eq(self.a), self.o.eq(free.o ^ held.o)]
+
+    files = emit(Small(both), "unit")
+    enables = {
+        name: re.findall(r"\.write_enable\((.*)\)", files[f"{name}.v"]) for name in ("free", "held")
+    }
+    assert enables == {"free": ["ram__write_enable"], "held": ["write_enable & clk_en_now"]}
+
+
+@pytest.mark.unit
+def test_a_memory_by_itself_cannot_be_held():
+    def body(m, self):
+        m.submodules.ram = Placed(Ram(2, 2), "ram", Hold(self.a[1], self.a[0]))
+
+    with pytest.raises(ValueError, match="module ram cannot be held by itself"):
+        text_of(body)
+
+
+@pytest.mark.unit
+def test_what_is_held_hears_of_it_in_registers_of_its_own():
+    files = emit(ToyHeld(), "toy_held")
+    for port in ("rst", "clk_en"):
+        assert f"{port}_now <= {port};" in files["toy_unit.v"]
+        # Without registers of its own it only hands on.
+        assert f"{port}_now" not in files["toy_array.v"]
+        assert files["toy_array.v"].count(f".{port}({port})") == 2
+    assert "if (rst_now)" in files["toy_unit.v"]
 
 
 @pytest.mark.unit
@@ -331,9 +358,15 @@ def test_yosys_reads_it(tmp_path):
 
 
 @pytest.mark.synth
-@pytest.mark.parametrize("make", [ToyAdder, ToyUnit, lambda: ToyArray(2), ToyHeld])
+@pytest.mark.parametrize("make", [ToyAdder, ToyUnit, lambda: ToyArray(2)])
 def test_it_does_what_amaranth_says(tmp_path, make):
     assert not difference(make, tmp_path, steps=4)
+
+
+@pytest.mark.synth
+def test_what_is_held_does_what_amaranth_says(tmp_path):
+    """But for the reset of all, which only what holds it hears of."""
+    assert not difference(ToyHeld, tmp_path, steps=7, reset=False)
 
 
 @pytest.mark.synth
@@ -362,9 +395,13 @@ def _lanes(m, self):
 
 
 def _held(m, self):
-    m.submodules.words = words = Placed(Ram(2, 2), "held_ram", enable=self.a[0])
-    m.d.comb += [words.write_enable.eq(self.a[1]), words.read_enable.eq(1)]
-    m.d.comb += [words.write_data.eq(self.a[2:]), self.o.eq(words.read_data)]
+    def inner(m, self):
+        m.submodules.words = words = Placed(Ram(2, 2), "held_ram")
+        m.d.comb += [words.write_enable.eq(self.a[1]), words.read_enable.eq(1)]
+        m.d.comb += [words.write_data.eq(self.a[2:]), self.o.eq(words.read_data)]
+
+    m.submodules.held = held = Placed(Small(inner), "held", Hold(Signal(), self.a[0]))
+    m.d.comb += [held.a.eq(self.a), self.o.eq(held.o)]
 
 
 @pytest.mark.synth

@@ -53,8 +53,11 @@ def write_files(files: dict[str, str], folder: Path) -> None:
         (folder / name).write_text(text)
 
 
-def difference(make: Callable[[], wiring.Component], folder: Path, steps: int) -> str:
-    """Prove that emitted Verilog does what Amaranth's own RTLIL does, ``steps`` cycles from zero.
+def difference(
+    make: Callable[[], wiring.Component], folder: Path, steps: int, reset: bool = True
+) -> str:
+    """Prove that emitted Verilog does what Amaranth's own RTLIL does, ``steps`` cycles from zero,
+    with a ``reset`` at any time or none.
 
     ``make()`` builds the component. Returns what yosys prints if it finds a difference.
     """
@@ -76,6 +79,7 @@ def difference(make: Callable[[], wiring.Component], folder: Path, steps: int) -
         "design -copy-from gold -as gold gold",
         "miter -equiv -make_outputs -flatten gold gate both",
         "hierarchy -top both",
-        f"sat -verify -prove trigger 0 -seq {steps} -set-init-zero -show-ports both",
+        f"sat -verify -prove trigger 0 -seq {steps} -set-init-zero -show-ports "
+        f"{'' if reset else '-set in_rst 0'} both",
     )
     return log if code else ""

@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.emit import Placed
 from hw.memory import Ram
+from hw.platform import Hold
 
 Word = data.StructLayout({"value": signed(8), "address": 5})
 
@@ -154,7 +155,7 @@ class ToyHeld(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.array = array = Placed(self._array, "toy_array", self.anew, self.moves)
+        m.submodules.array = array = Placed(self._array, "toy_array", Hold(self.anew, self.moves))
         connect(m, flipped(self.heard), array.heard)
         m.d.comb += [
             array.ask.eq(self.ask),
