@@ -23,18 +23,21 @@ class Requantize(wiring.Component):
     acc_bits, multiplier_bits, shift_bits, act_bits : int
         Widths of the accumulator and bias, of multiplier and shift, and of the result.
     split : bool
-        Multiply in two cycles: the lower and the upper bits, then their sum.
+        Multiply in two cycles: the lower and the upper bits, then their sum. Shift in two: the
+        moves, then the rounding.
 
     Attributes
     ----------
     latency : int
-        Cycles from ``acc`` to ``o``: 3, for add, multiply, and shift with rounding; 4 with
+        Cycles from ``acc`` to ``o``: 3, for add, multiply, and shift with rounding; 5 with
         ``split``. Saturation and ReLU stand behind the last register.
 
     Members
     -------
     acc, bias : In, signed
-    multiplier, shift, relu : In, held for a whole layer
+    multiplier, shift : In
+        One and two cycles behind their ``acc``.
+    relu : In, held for a whole layer
     o : Out, signed
     """
 
@@ -51,7 +54,7 @@ class Requantize(wiring.Component):
     ):
         self.split = split
         if split:
-            self.latency = Requantize.latency + 1
+            self.latency = Requantize.latency + 2
         self.acc_bits = acc_bits
         self.multiplier_bits = multiplier_bits
         self.act_bits = act_bits
@@ -93,12 +96,15 @@ class Requantize(wiring.Component):
 
         # Shift down to the nearest integer, ties to even: a half stands below it, and below that
         # is anything or nothing.
+        below = product[-1]
         shifted, rest, beyond = self._shift(m, Cat(0, product).as_signed())
+        if self.split:
+            shifted, rest, beyond, below = self._keep(m, shifted, rest, beyond, below)
         half, floor = shifted[0], shifted[1:].as_signed()
         m.d.sync += [
             rounded.eq(floor + (half & (rest | floor[0]))),
             outside.eq(beyond),
-            negative.eq(product[-1]),
+            negative.eq(below),
         ]
 
         # Saturate, and clip negative results if asked.
@@ -121,8 +127,10 @@ class Requantize(wiring.Component):
         bring into the result.
         """
         rest, beyond = [], []
-        for low in reversed(range(0, len(self.shift), DIGIT_BITS)):
-            digit = self.shift[low : low + DIGIT_BITS]
+        # A register of its own, when the product comes a cycle later.
+        shift = self._keep(m, self.shift)[0] if self.split else self.shift
+        for low in reversed(range(0, len(shift), DIGIT_BITS)):
+            digit = shift[low : low + DIGIT_BITS]
             size = min(len(value), self.act_bits + (1 << low))
             kept = Signal(signed(size), name=f"shifted{low}")
             lost, over = Signal(name=f"lost{low}"), Signal(name=f"over{low}")
@@ -140,3 +148,9 @@ class Requantize(wiring.Component):
             beyond.append(over)
             value = kept
         return value, Cat(rest).any(), Cat(beyond).any()
+
+    def _keep(self, m: Module, *values: Value) -> list[Signal]:
+        """The values a cycle later."""
+        kept = [Signal.like(value, name=f"kept{at}") for at, value in enumerate(values)]
+        m.d.sync += [late.eq(value) for late, value in zip(kept, values, strict=True)]
+        return kept

@@ -107,7 +107,7 @@ class Drain(wiring.Component):
         """Round all columns; multiplier and shift reach the stage that takes them with the row."""
         config, found = self.config, self.parameters.data
         multiplier = Signal.like(found.multiplier)
-        shifts = [Signal.like(found.shift, name=f"shift{at}") for at in range(2 + config.pipeline)]
+        shifts = [Signal.like(found.shift, name=f"shift{at}") for at in range(2)]
         m.d.sync += multiplier.eq(found.multiplier)
         m.d.sync += [late.eq(one) for one, late in pairwise([found.shift, *shifts])]
         results = []

@@ -87,8 +87,8 @@ class NmConfig(Config):
     load_bits : int
         Width of a word of the load stream: 64, 128, 256 or 512.
     pipeline : bool
-        A register more behind the activation and the weight buffer, and one in every requantizer,
-        for a fast clock: ``tail`` is two cycles longer, and a strip's bank is free a cycle later.
+        A register more behind the activation and the weight buffer, and two in every requantizer,
+        for a fast clock: ``tail`` is three cycles longer, and a strip's bank is free a cycle later.
     counter_bits : int
         Width of a performance counter.
     """

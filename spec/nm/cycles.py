@@ -48,8 +48,8 @@ t + 12 queue         row 0 enters the result queue
 t + 13 result        row 0 is offered
 ====== ============= ==========================================================================
 
-With ``pipeline``, all from distribute on is a cycle later, and all behind requantize two, for that
-has four registers then. Parts are as below: the memories are read in t + 2 as ever.
+With ``pipeline``, all from distribute on is a cycle later, and all behind requantize three, for
+that has five registers then. Parts are as below: the memories are read in t + 2 as ever.
 
 **Release.** When the last row of a strip's last tile has entered requantize (cycle
 t + 8 + rows for the strip's last step at t), the strip's bank is free, parameters included, and so
@@ -89,7 +89,7 @@ def accumulate_cycles(config: NmConfig) -> int:
 
 def requantize_cycles(config: NmConfig) -> int:
     """Registers of a :class:`hw.requantize.Requantize`."""
-    return 3 + config.pipeline
+    return 3 + 2 * config.pipeline
 
 
 def result_cycles(config: NmConfig) -> int:

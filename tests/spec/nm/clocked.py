@@ -23,7 +23,7 @@ multiply, sum. With ``config.pipeline`` there is another one behind read."""
 
 REQUANTIZE = 3
 """Registers of a requantizer: add, multiply, shift. With ``config.pipeline`` it multiplies in
-two."""
+two, and shifts in two."""
 
 
 @dataclass
@@ -87,7 +87,7 @@ class Clocked:
         self.loader = self._load()
         self.want = next(self.loader)
         self.at: tuple[int, int, int, int, int] | None = (0, 0, 0, 0, 0)
-        pipeline, requantize = PIPELINE + config.pipeline, REQUANTIZE + config.pipeline
+        pipeline, requantize = PIPELINE + config.pipeline, REQUANTIZE + 2 * config.pipeline
         self.places = config.rows + pipeline + 1 + 1 + requantize + 1
         self.pipeline: list[Step | None] = [None] * pipeline
         self.handing: Step | None = None
