@@ -17,6 +17,13 @@ from tests.packing import Plan, cut, pack_layers, pack_passes
 
 DENSITIES = (0.0, 0.01, 0.1, 0.5, 1.0)
 
+PIPELINES = [
+    {"scan_pipeline": False, "pe_registers": False},
+    {"scan_pipeline": True, "pe_registers": False},
+    {"scan_pipeline": True, "pe_registers": True},
+]
+"""Every way to trade cycles for a faster clock."""
+
 
 def random_config(rng: np.random.Generator, **fixed: int | bool) -> EieConfig:
     """A small configuration, its widths, depths and switches drawn but for the ``fixed`` ones."""
@@ -44,8 +51,8 @@ def random_config(rng: np.random.Generator, **fixed: int | bool) -> EieConfig:
         "queue_spare": spare,
         "ahead_depth": int(rng.integers(0, 5)),
         "scan_ahead": bool(rng.integers(2)),
-        "scan_pipeline": bool(rng.integers(2)),
         "counter_bits": 32,
+        **PIPELINES[rng.integers(len(PIPELINES))],
     } | fixed
     # Some widths have to hold what others make, and clusters divide PEs.
     room = 62 - drawn["multiplier_bits"]

@@ -82,6 +82,9 @@ class EieConfig(Config):
     scan_pipeline : bool
         Rows of activations are read one row ahead, a column is broadcast from a register, and the
         end of a pass is noticed a cycle later: three cycles more in a pass, for a faster clock.
+    pe_registers : bool
+        Registers at the ports of every PE, for an array that is as large as a part: wires between
+        PEs and what they share have cycles of their own. Needs ``scan_pipeline``.
     counter_bits : int
         Width of a performance counter; those of a PE may be narrower (:attr:`tally_bits`).
     """
@@ -115,9 +118,10 @@ class EieConfig(Config):
     ahead_depth: int = 8
     scan_ahead: bool = True
     scan_pipeline: bool = False
+    pe_registers: bool = False
     counter_bits: int = 32
 
-    added: ClassVar[Mapping[str, int | bool]] = {"scan_pipeline": False}
+    added: ClassVar[Mapping[str, int | bool]] = {"scan_pipeline": False, "pe_registers": False}
 
     ranges: ClassVar[Mapping[str, tuple[int, int]]] = {
         "pes": (1, 256),
@@ -162,6 +166,8 @@ class EieConfig(Config):
             )
         if self.queue_places < 1:
             self.refuse("a queue of depth 1 with a spare place holds nothing")
+        if self.pe_registers and not self.scan_pipeline:
+            self.refuse("pe_registers = True needs scan_pipeline = True")
 
     # Derived counts
 

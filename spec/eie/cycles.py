@@ -98,7 +98,8 @@ def count_pass(
     finished = np.maximum(ran.read, ran.ended).reshape(times, -1)
     written = (ran.read.reshape(times, -1) + MAC_CYCLES).max(axis=1) + 1
     looked = ran.ended.reshape(times, -1).max(axis=1) + 1
-    end = np.maximum(found_all.max(axis=1) + 1, np.maximum(written, looked))
+    idle = np.maximum(written, looked) + config.pe_registers  # it is told a cycle later
+    end = np.maximum(found_all.max(axis=1) + 1, idle)
     end = end + config.scan_pipeline  # it is seen a cycle later
     compute = end + 1
     control = np.broadcast_to(control_cycles(config, before), times)
@@ -116,7 +117,8 @@ def count_pass(
 
     in_pe = _count_entries(config, live, work, clusters)
     empty, blocking = (one.reshape(times, -1) for one in (ran.empty, ran.blocking))
-    imbalance = end[:, None] - np.maximum(np.repeat(found_all, pes, axis=1), finished)
+    # A PE hears late that the scan and the pass have ended.
+    imbalance = end[:, None] - np.maximum(np.repeat(found_all, pes, axis=1), finished - ran.there)
     in_pe |= {"empty": empty, "blocking": blocking, "imbalance": imbalance}
     told = in_pe["busy"] + in_pe["pads"] + empty + imbalance
     in_pe["starved"] = compute[:, None] - told

@@ -23,6 +23,12 @@ A pipelined scan looks a cycle later, and has a place of its own between row and
     left[k]   = max(found[k], sent[k-1])
     sent[k]   = max(left[k] + 1, taken[k - queue_places] + 1 in every PE)
 
+Registers at the ports of PEs make ways longer: :data:`TO_PES` cycles for a column to all queues,
+:data:`FROM_PES` until it is known that a place is free::
+
+    sent[k]   = max(left[k] + 1, taken[k - queue_places] + 1 + FROM_PES in every PE)
+    taken[k]  = max(sent[k] + TO_PES + 1, free[k-1])
+
 A block of columns that is no longer than either queue depends only on blocks before it, but for
 running sums and running maxima. So a block is a few NumPy operations over its columns, all PEs and
 several series of broadcasts at once.
@@ -35,6 +41,13 @@ from spec.eie.config import EieConfig
 MAC_CYCLES = 3
 """Cycles from an entry's leaving matrix read until its accumulator is written: decode, multiply,
 add."""
+
+TO_PES, FROM_PES = 2, 2
+"""Registers on the way to every PE and back, with ``pe_registers``: at its ports, and where the ways
+of all PEs part or meet."""
+
+ROW_CYCLES = 4
+"""Cycles by which the first row of activations then comes later: there and back."""
 
 NEVER = -(1 << 40)
 """Earlier than every moment, also after adding some."""
@@ -69,7 +82,9 @@ class Queues:
         self.wait = wait
         self.lengths = lengths
         self.done = 0
-        self.left = np.full(series, config.scan_pipeline - 1, np.int64)
+        self.there, self.back = (config.pe_registers * way for way in (TO_PES, FROM_PES))
+        first_look = config.scan_pipeline + config.pe_registers * ROW_CYCLES
+        self.left = np.full(series, first_look - 1, np.int64)
         self.sent = np.full(series, -1, np.int64)
         self.stalls = np.zeros(series, np.int64)
         # Before the pass nothing is in flight, not even behind matrix read.
@@ -78,7 +93,7 @@ class Queues:
         self.empty = np.zeros((series, pes), np.int64)
         self.blocking = np.zeros((series, pes), np.int64)
         self._free = np.full((series, pes), -2, np.int64)
-        self._taken = np.full((config.queue_places, series, pes), -2, np.int64)
+        self._taken = np.full((config.queue_places, series, pes), -2 - self.back, np.int64)
         self._handed = np.full((max(1, config.ahead_depth), series, pes), -2, np.int64)
         self._moved = np.zeros((series, pes), np.int64)
 
@@ -98,12 +113,13 @@ class Queues:
         number = self.done + np.arange(len(work))
         valid = (number[:, None] < self.lengths)[:, :, None]
         slots = number % self.config.queue_places
-        sent = self._broadcast(self._taken[slots] + 1, valid)[:, :, None]
+        sent = self._broadcast(self._taken[slots] + 1 + self.back, valid)[:, :, None]
+        comes = sent + self.there
         look = self._look_ahead if self.config.ahead_depth else self._look
-        free, read = look(sent, work)
+        free, read = look(comes, work)
 
         # A column leaves the queue as soon as pointer read is free.
-        taken = np.maximum(sent + 1, _before(free, self._free))
+        taken = np.maximum(comes + 1, _before(free, self._free))
         self._taken[slots] = taken
         looked = np.where(valid, taken + 1, NEVER)
         self.empty += ((work == 0) & (looked > _before(read, self.read))).sum(axis=0)
@@ -136,7 +152,7 @@ class Queues:
         self.left, self.sent = left[-1], sent[-1]
         return sent
 
-    def _look(self, sent: np.ndarray, work: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _look(self, comes: np.ndarray, work: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Hand columns over to matrix read itself: ``free`` and ``read`` behind each.
 
         From one column with entries to the next it takes its entries or the lookups in between,
@@ -148,17 +164,17 @@ class Queues:
         lasts = np.where(busy, np.maximum(work, following - place), 0)
         least = np.cumsum(lasts, axis=0) - lasts
         first = np.maximum(self.read, self._free + 1 + busy.argmax(axis=0))
-        handed = least + np.maximum(_latest(busy, sent + 2 - least), first)
+        handed = least + np.maximum(_latest(busy, comes + 2 - least), first)
         read = np.maximum(_latest(busy, handed + work), self.read)
         free = place + np.maximum(_latest(busy, handed - place), self._free + 1)
-        return np.maximum(sent + 2, free), read
+        return np.maximum(comes + 2, free), read
 
-    def _look_ahead(self, sent: np.ndarray, work: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _look_ahead(self, comes: np.ndarray, work: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Hand columns over to the ahead queue: ``free`` and ``read`` behind each."""
         busy, place = work > 0, np.arange(len(work))[:, None, None]
         slot = (self._moved + np.cumsum(busy, axis=0) - busy) % self.config.ahead_depth
         room = np.where(busy, np.take_along_axis(self._handed, slot, 0) + 1, NEVER)
-        latest = np.maximum.accumulate(np.maximum(sent + 2, room) - place, axis=0)
+        latest = np.maximum.accumulate(np.maximum(comes + 2, room) - place, axis=0)
         free = place + np.maximum(latest, self._free + 1)
 
         total = np.cumsum(work, axis=0)

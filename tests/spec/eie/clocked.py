@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from spec.eie.config import EieConfig
 from spec.eie.counters import PE_COUNTERS
+from spec.eie.queues import FROM_PES, ROW_CYCLES, TO_PES
 
 PIPELINE = 3
 """Registers between matrix read and the accumulators: decode, multiply, add."""
@@ -39,11 +40,22 @@ class Element:
     entries: list[str] = field(default_factory=list)
     zeros: int = 0
     flight: list[bool] = field(default_factory=lambda: [False] * PIPELINE)
+    way: list[Column | None] = field(default_factory=list)
+    """Columns on the way here."""
+    promised: int = 0
+    """Places that are taken, or not yet known to be free."""
+    freed: list[bool] = field(default_factory=list)
+    """Places on the way back."""
+    was_idle: bool = True
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PE_COUNTERS, 0))
+
+    def __post_init__(self) -> None:
+        self.way = [None] * (TO_PES * self.config.pe_registers)
+        self.freed = [False] * (FROM_PES * self.config.pe_registers)
 
     @property
     def full(self) -> bool:
-        return len(self.queue) >= self.config.queue_places
+        return self.promised >= self.config.queue_places
 
     @property
     def waiting(self) -> bool:
@@ -53,6 +65,11 @@ class Element:
     @property
     def idle(self) -> bool:
         return not (self.waiting or self.entries or any(self.flight))
+
+    @property
+    def awaits(self) -> bool:
+        """A column is on the way here."""
+        return any(column is not None for column in self.way)
 
     @property
     def looks_at_nothing(self) -> bool:
@@ -74,6 +91,7 @@ class Element:
 
     def clock(self, broadcast: Column | None) -> None:
         """One clock edge: decide from the registers as they are, then change them all."""
+        self.was_idle = self.idle and not self.awaits
         reader_free = len(self.entries) <= 1
         has_work = self.pointer is not None and not self.pointer.empty
         if self.config.ahead_depth:
@@ -99,8 +117,11 @@ class Element:
             self.pointer = None
         if pop:
             self.pointer, self.queue = self.queue[0], self.queue[1:]
-        if broadcast is not None:
-            self.queue = [*self.queue, broadcast]
+        *self.way, comes = [broadcast, *self.way]
+        if comes is not None:
+            self.queue = [*self.queue, comes]
+        *self.freed, free = [pop, *self.freed]
+        self.promised += (broadcast is not None) - free
 
 
 @dataclass
@@ -145,11 +166,15 @@ class Cluster:
     works: list[list[tuple[int, int, int]]]
     broadcasts: int = 0
     stalls: int = 0
-    reads_ahead: bool = False
+    reads_ahead: int = 0
     held: list[Column] | None = None
+    heard: list[bool | None] = field(default_factory=list)
+    """Whether it scanned, on the way to the PEs, which have heard of no pass before."""
 
     def __post_init__(self) -> None:
-        self.reads_ahead = self.config.scan_pipeline
+        far = self.config.pe_registers
+        self.reads_ahead = self.config.scan_pipeline + far * ROW_CYCLES
+        self.heard = [None] * (far * TO_PES)
 
     @property
     def scanning(self) -> bool:
@@ -157,7 +182,17 @@ class Cluster:
 
     @property
     def idle(self) -> bool:
-        return not self.scanning and all(element.idle for element in self.elements)
+        if self.scanning or any(element.awaits for element in self.elements):
+            return False
+        told = (one.was_idle if self.config.pe_registers else one.idle for one in self.elements)
+        return all(told)
+
+    def count(self) -> None:
+        """What every PE does in this cycle, by what it has heard."""
+        *self.heard, scanning = [self.scanning, *self.heard]
+        if scanning is not None:
+            for element in self.elements:
+                element.count(scanning)
 
     def clock(self) -> None:
         """One clock edge: broadcast what is found, or was found before, unless a queue is full."""
@@ -170,7 +205,7 @@ class Cluster:
         elif offered is not None:
             self.broadcasts += 1
         if self.reads_ahead:
-            self.reads_ahead = False
+            self.reads_ahead -= 1
         elif not blocked and self.scan.active:
             found, self.held = self._find(), None
             self.scan.advance(self.scan.find(self.scan.pe))
@@ -224,13 +259,15 @@ def run_clocked(
     while left:
         compute += 1
         for cluster in clusters:
-            for element in cluster.elements:
-                element.count(cluster.scanning)
+            cluster.count()
         done = all(cluster.idle for cluster in clusters)
         left -= done
         if not done:
             for cluster in clusters:
                 cluster.clock()
+    for _ in range(TO_PES * config.pe_registers):
+        for cluster in clusters:
+            cluster.count()
     array = {
         "compute": compute,
         "broadcasts": sum(cluster.broadcasts for cluster in clusters),

@@ -19,6 +19,7 @@ from spec.eie.golden import GoldenModel
 from spec.eie.program import Program
 from spec.eie.work import Work
 from tests.programs import (
+    PIPELINES,
     dense_vectors,
     random_acts,
     random_case,
@@ -106,7 +107,7 @@ def test_agrees_with_the_clocked_array(rng, pes, split, scan_ahead, ahead_depth)
             ahead_depth=ahead_depth,
             queue_depth=int(rng.integers(1 + spare, 9)),
             queue_spare=spare,
-            scan_pipeline=bool(rng.integers(2)),
+            **PIPELINES[rng.integers(len(PIPELINES))],
         )
         columns = int(rng.integers(1, 60))
         work = random_work(rng, cluster_columns(config, columns, split), pes)
@@ -117,7 +118,7 @@ def test_agrees_with_the_clocked_array(rng, pes, split, scan_ahead, ahead_depth)
 @pytest.mark.parametrize("name", ["isca16", "default"])
 def test_agrees_on_the_shapes_of_the_presets(rng, name, split):
     """Fewer PEs; the published machine with clusters that it never had, too."""
-    config = preset(name, pes=16, clusters=8, scan_pipeline=bool(split % 2))
+    config = preset(name, pes=16, clusters=8, **PIPELINES[split % len(PIPELINES)])
     for density in (0.0, 0.02, 0.3, 1.0):
         columns = cluster_columns(config, 150, split)
         work = full_of(rng.binomial(6 << split, 0.15, (columns, 16)))
