@@ -7,7 +7,7 @@ from typing import Any
 from amaranth.lib import wiring
 
 from hw.eie.array import EieArray
-from hw.eie.pe import ProcessingElement
+from hw.eie.registered_pe import processing_element
 from hw.nm.engine import NmArray
 from hw.nm.mac import Mac
 from spec.config import Config
@@ -41,7 +41,7 @@ class Unit:
 UNITS: dict[str, dict[str, Unit]] = {
     EieConfig.engine: {
         ARRAY: Unit(EieArray, "eie_array", "EIE array"),
-        "pe": Unit(ProcessingElement, "eie_pe", "EIE processing element"),
+        "pe": Unit(processing_element, "eie_pe", "EIE processing element"),
     },
     NmConfig.engine: {
         ARRAY: Unit(NmArray, "nm_array", "N:M array"),

@@ -24,6 +24,8 @@ class ActQueue(wiring.Component):
     Members
     -------
     i, o : streams of columns
+    count : Out
+        Columns that it keeps.
     comes, coming : Out
         Another column will be on ``o`` in the next cycle, and its pointer: for a memory that takes
         a cycle to answer.
@@ -38,6 +40,7 @@ class ActQueue(wiring.Component):
             {
                 "i": In(stream.Signature(layout)),
                 "o": Out(stream.Signature(layout)),
+                "count": Out(bits_for(self.places)),
                 "comes": Out(1),
                 "coming": Out(config.pointer_address_bits),
             }
@@ -47,7 +50,7 @@ class ActQueue(wiring.Component):
         m = Module()
         newest, oldest = Signal(range(self.places)), Signal(range(self.places))
         third = Signal(range(self.places), init=2 % self.places)
-        count = Signal(bits_for(self.places))
+        count = self.count
         takes, gives = Signal(), Signal()
         pointers = self._keep(m, "pointers", self.i.payload.pointer, takes, newest)
         values = self._keep(m, "values", self.i.payload.values.as_value(), takes, newest)

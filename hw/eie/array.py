@@ -1,17 +1,21 @@
 """The EIE array: PEs, non-zero detection, scans, reduction, central control and the host's port,
 wired together."""
 
-from amaranth import Cat, Module
+from functools import reduce as fold
+
+from amaranth import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from hw.eie.broadcast import Broadcast
 from hw.eie.central_control import CentralControl
 from hw.eie.division import Division
 from hw.eie.host_port import HostPort
 from hw.eie.lnzd import Lnzd
-from hw.eie.pe import ProcessingElement
 from hw.eie.reduce import Reduce
+from hw.eie.registered_pe import processing_element
 from hw.eie.row import Row
+from hw.eie.rows_ahead import RowsAhead
 from hw.eie.scan import Scan
 from hw.emit import Placed
 from hw.streams import host_streams
@@ -51,7 +55,7 @@ class EieArray(wiring.Component):
         m.submodules.division = division = Division(config)
         m.submodules.reduce = reduce = Reduce(config)
         m.submodules.host = host = HostPort(config)
-        pes = [Placed(ProcessingElement(config), "eie_pe") for _ in range(config.pes)]
+        pes = [Placed(processing_element(config), "eie_pe") for _ in range(config.pes)]
         scans = [Placed(Scan(config), "eie_scan") for _ in range(config.clusters)]
         rows = [Placed(Row(config), "eie_row") for _ in range(config.clusters)]
         trees = [Placed(Lnzd(config), "eie_lnzd") for _ in range(config.clusters)]
@@ -78,15 +82,12 @@ class EieArray(wiring.Component):
             self._connect_scan(m, sector, scan, rows[sector], tree, control, division)
 
         # Broadcast to all PEs of a cluster at once, when all have room.
+        connect_sector = self._connect_far if config.pe_registers else self._connect_near
+        in_flight = []
         for sector in range(config.clusters):
             members = pes[sector * config.sector_pes : (sector + 1) * config.sector_pes]
-            m.d.comb += division.places[sector].eq(Cat(pe.broadcast.ready for pe in members).all())
-            for place, pe in enumerate(members):
-                self._connect_pe(m, pe, scans[sector], control)
-                m.d.comb += [
-                    rows[sector].acts[place].eq(pe.scan.data),
-                    pe.drain.store_enable.eq(reduce.stores[sector]),
-                ]
+            in_flight += connect_sector(m, sector, scans[sector], rows[sector], division, members)
+            self._connect_pes(m, members, scans[sector], control, reduce.stores[sector])
 
         self._connect_drain(m, control, reduce, pes)
         for number, pe in enumerate(pes):
@@ -94,7 +95,7 @@ class EieArray(wiring.Component):
 
         # Tell central control how it goes.
         m.d.comb += [
-            control.scanning.eq(Cat(scan.active for scan in scans).any()),
+            control.scanning.eq(Cat(*(scan.active for scan in scans), *in_flight).any()),
             control.scan_error.eq(Cat(scan.error for scan in scans).any()),
             control.broadcasts.eq(division.broadcasts),
             control.stalls.eq(division.stalls),
@@ -139,20 +140,73 @@ class EieArray(wiring.Component):
         for number, pe in enumerate(pes):
             m.d.comb += [reduce.i[number].eq(pe.sums), pe.reduced.eq(reduce.o[number])]
 
-    def _connect_pe(self, m: Module, pe, scan, control: CentralControl) -> None:
-        """What a PE hears from its sector's scan and from central control."""
+    def _connect_near(
+        self, m: Module, sector: int, scan, row, division: Division, pes: list
+    ) -> list[Signal]:
+        """Broadcast a sector's columns, and look at its rows, in the same cycle."""
+        m.d.comb += division.places[sector].eq(Cat(pe.broadcast.ready for pe in pes).all())
+        for place, pe in enumerate(pes):
+            m.d.comb += [
+                pe.broadcast.valid.eq(scan.o.valid & scan.o.ready),
+                pe.broadcast.payload.eq(scan.o.payload),
+                pe.offered.eq(scan.o.valid),
+                row.acts[place].eq(pe.scan.data),
+            ]
+        return []
+
+    def _connect_far(
+        self, m: Module, sector: int, scan, row, division: Division, pes: list
+    ) -> list[Signal]:
+        """Broadcast a sector's columns, and get its rows, over registers; whether there are columns
+        on their way."""
+        broadcast = Placed(Broadcast(self.config), "eie_broadcast")
+        ahead = Placed(RowsAhead(self.config), "eie_rows_ahead")
+        m.submodules[f"broadcast{sector}"] = broadcast
+        m.submodules[f"ahead{sector}"] = ahead
         m.d.comb += [
-            pe.broadcast.valid.eq(scan.o.valid & scan.o.ready),
-            pe.broadcast.payload.eq(scan.o.payload),
-            pe.offered.eq(scan.o.valid),
-            pe.scan.enable.eq(scan.row_enable),
-            pe.scan.address.eq(scan.row_address),
-            pe.settings.eq(control.settings),
-            pe.phase.scanning.eq(scan.active),
-            pe.phase.computing.eq(control.phase.computing),
-            pe.phase.save.eq(control.phase.save),
-            pe.phase.saved_pass.eq(control.phase.saved_pass),
+            broadcast.i.valid.eq(scan.o.valid),
+            broadcast.i.payload.eq(scan.o.payload),
+            broadcast.goes.eq(scan.o.valid & scan.o.ready),
+            division.places[sector].eq(broadcast.place),
+            ahead.launch.eq(scan.launch),
+            ahead.active.eq(scan.active),
+            ahead.take.eq(scan.advance),
+            scan.row_asked.eq(ahead.asks),
+            scan.row_there.eq(ahead.valid),
         ]
+        for place, pe in enumerate(pes):
+            m.d.comb += [
+                pe.broadcast.valid.eq(broadcast.o.valid),
+                pe.broadcast.payload.eq(broadcast.o.payload),
+                pe.offered.eq(broadcast.offered),
+                pe.unseen.eq(broadcast.unseen),
+                broadcast.room[place].eq(pe.room),
+                ahead.acts[place].eq(pe.scan.data),
+                row.acts[place].eq(ahead.o[place]),
+            ]
+        return [broadcast.in_flight]
+
+    def _connect_pes(
+        self, m: Module, pes: list, scan, control: CentralControl, stores: Signal
+    ) -> None:
+        """What the PEs of a sector hear from their scan and from central control; registered ones,
+        from a register that all share."""
+        told = [
+            (("scan", "enable"), scan.row_enable),
+            (("scan", "address"), scan.row_address),
+            (("settings",), control.settings),
+            (("phase", "scanning"), scan.active),
+            (("drain", "store_enable"), stores),
+        ]
+        for name in ("computing", "save", "saved_pass"):
+            told.append((("phase", name), getattr(control.phase, name)))
         for name in control.drain.signature.members:
             if name != "store_enable":  # reduce says which sectors store
-                m.d.comb += getattr(pe.drain, name).eq(getattr(control.drain, name))
+                told.append((("drain", name), getattr(control.drain, name)))
+        for path, value in told:
+            heard = value
+            if self.config.pe_registers:
+                heard = Signal.like(value, name="_".join(("pes", *path)))
+                m.d.sync += heard.eq(value)
+            for pe in pes:
+                m.d.comb += fold(getattr, path, pe).eq(heard)

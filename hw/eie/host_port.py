@@ -16,13 +16,15 @@ class HostPort(wiring.Component):
     """Takes a write in every cycle, and a read when the one before is answered, while the array is
     in I/O mode; a double-buffered array takes writes to its memories while it computes, too.
 
-    With ``scan_pipeline`` PEs hear of it a cycle later. No PE looks into its memories so early in a
+    With ``scan_pipeline`` PEs hear of it a cycle later, and registers at their ports are two cycles
+    more. No PE looks into its memories so early in a
     run that it would miss a write.
 
     Attributes
     ----------
     latency : int
-        Cycles from a request on ``read`` to its answer on ``data``: 2, or 3 with ``scan_pipeline``.
+        Cycles from a request on ``read`` to its answer on ``data``: 2, or 3 with ``scan_pipeline``,
+        or 5 with ``pe_registers``.
 
     Members
     -------
@@ -40,7 +42,8 @@ class HostPort(wiring.Component):
     def __init__(self, config: EieConfig):
         self.config = config
         self.late = config.scan_pipeline
-        self.latency = latency_of(1 + self.late)
+        self.delay = 1 + self.late + 2 * config.pe_registers
+        self.latency = latency_of(self.delay)
         super().__init__(
             host_streams(write_fields(config), read_fields(config))
             | {
@@ -57,7 +60,7 @@ class HostPort(wiring.Component):
         write, read = self.write.payload, self.read.payload
         writes = self.wrote
         anytime = Cat(write.memory == memory for memory in WHILE_COMPUTING).any()
-        m.submodules.answers = answers = Answers(1 + self.late)
+        m.submodules.answers = answers = Answers(self.delay)
         reads = answers.asks
 
         # Take a write at once, a read when there is no write.
@@ -98,9 +101,10 @@ class HostPort(wiring.Component):
 
         # Gather the answer: all but the one that was asked are zero.
         of_control = self.control.answer
-        if self.late:
-            of_control = Signal.like(self.control.answer)
-            m.d.sync += of_control.eq(self.control.answer)
+        for _ in range(self.delay - 1):
+            late = Signal.like(of_control, name="of_control")
+            m.d.sync += late.eq(of_control)
+            of_control = late
         words = [of_control, *(access.answer for access in self.pes)]
         m.d.comb += answers.answer.eq(_any(words))
         connect(m, answers.data, flipped(self.data))

@@ -1,6 +1,6 @@
 """Processing element: the chain of units from a broadcast column to a stored activation."""
 
-from amaranth import Cat, Const, Module, Mux, Signal
+from amaranth import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -48,6 +48,9 @@ class ProcessingElement(wiring.Component):
         Of the row that was ordered in the cycle before, in every lane.
     reduced : In
         Sums of that row over all clusters.
+    blocked, places : In, Out
+        With ``pe_registers`` in place of ``offered``: a column is not broadcast because this PE has
+        no room; columns for which there is room.
     scan : reads of the source activations, for non-zero detection
     host : I/O mode
     idle : Out
@@ -64,7 +67,6 @@ class ProcessingElement(wiring.Component):
         super().__init__(
             {
                 "broadcast": In(stream.Signature(column_layout(config))),
-                "offered": In(1),
                 "settings": In(settings_layout(config)),
                 "phase": In(Phase(config)),
                 "drain": In(DrainOrder(config)),
@@ -76,6 +78,11 @@ class ProcessingElement(wiring.Component):
                 "row_error": Out(1),
                 "pointer_error": Out(1),
             }
+            | (
+                {"blocked": In(1), "places": Out(bits_for(config.queue_places))}
+                if config.pe_registers
+                else {"offered": In(1)}
+            )
         )
 
     def elaborate(self, platform):
@@ -96,6 +103,8 @@ class ProcessingElement(wiring.Component):
 
         # From column to entries.
         connect(m, flipped(self.broadcast), queue.i)
+        if config.pe_registers:
+            m.d.comb += self.places.eq(config.queue_places - queue.count)
         connect(m, queue.o, pointers.i)
         m.d.comb += [pointers.comes.eq(queue.comes), pointers.coming.eq(queue.coming)]
         if config.ahead_depth:
@@ -165,7 +174,7 @@ class ProcessingElement(wiring.Component):
         }
         states["starved"] = computing & ~matrix.busy & ~Cat(states.values()).any()
         events = states | {
-            "blocking": self.offered & ~self.broadcast.ready,
+            "blocking": self._blocked(),
             "lines": matrix.reads,
             "gated": self._gated(matrix, rows),
         }
@@ -184,6 +193,12 @@ class ProcessingElement(wiring.Component):
         told = m.d.sync if self.config.scan_pipeline else m.d.comb
         told += [self.row_error.eq(rows.error), self.pointer_error.eq(pointers.error)]
         m.d.comb += [counters.events[name].eq(seen.get(name, late[name])) for name in PE_COUNTERS]
+
+    def _blocked(self) -> Value:
+        """A column is not broadcast because this PE has no room."""
+        if self.config.pe_registers:
+            return self.blocked
+        return self.offered & ~self.broadcast.ready
 
     def _gated(self, matrix, rows):
         """Lanes that stand still while the others make this cycle's update."""

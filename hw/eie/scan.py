@@ -24,7 +24,8 @@ class Scan(wiring.Component):
     a non-zero.
 
     A pipelined scan reads a row ahead, and keeps the column that it found in a register, from which
-    it is broadcast while the next one is looked for.
+    it is broadcast while the next one is looked for. If PEs are registered, it is told when to read
+    a row, and when the next one is at hand (:class:`hw.eie.rows_ahead.RowsAhead`).
 
     Members
     -------
@@ -43,6 +44,8 @@ class Scan(wiring.Component):
     error : Out
         A non-zero stands behind the last column, of the layer or of the pointer memory; the scan
         has stopped.
+    row_asked, row_there : In
+        Read a row; the next one is at hand. Used if PEs are registered.
     row_enable, row_address : Out
         Read of a row in all activation stores.
     advance : Out
@@ -69,6 +72,8 @@ class Scan(wiring.Component):
                 "base": In(config.pe_bits),
                 "active": Out(1),
                 "error": Out(1),
+                "row_asked": In(1),
+                "row_there": In(1),
                 "row_enable": Out(1),
                 "row_address": Out(config.act_row_bits + 1),
                 "advance": Out(1),
@@ -142,7 +147,14 @@ class Scan(wiring.Component):
     def _read_rows(self, m: Module, here: Signal, leave: Signal) -> None:
         """Read the row that comes next, or the one behind it."""
         row = Signal(self.config.act_row_bits)
-        if self.config.scan_pipeline:
+        if self.config.pe_registers:
+            m.d.comb += [
+                self.advance.eq((leave | ~here) & self.row_there & ~self.launch),
+                self.row_enable.eq(self.row_asked),
+            ]
+            with m.If(self.launch | self.advance | leave):
+                m.d.sync += here.eq(self.advance)
+        elif self.config.scan_pipeline:
             m.d.sync += here.eq(~self.launch)
             m.d.comb += [
                 self.advance.eq(leave | ~here),

@@ -100,7 +100,9 @@ class UartExchange(wiring.Component):
             with m.State("KIND"):
                 m.d.comb += goes_on.eq(1)
                 m.d.sync += kind.eq(self.data)
-                self._judge(m, number)
+                m.next = "JUDGE"
+            with m.State("JUDGE"):
+                self._judge(m, number, kind)
             with m.State("GIVEN"):
                 m.d.comb += goes_on.eq(1)
                 m.d.sync += given.word_select((at - HEAD_BYTES)[:3], BYTE_BITS).eq(self.data)
@@ -126,9 +128,9 @@ class UartExchange(wiring.Component):
         m.d.comb += self.done.eq(1)
         m.next = "IDLE"
 
-    def _judge(self, m: Module, number: Signal) -> None:
+    def _judge(self, m: Module, number: Signal, kind: Signal) -> None:
         """Tell from its kind whether a frame is to be done, or answered again, or neither."""
-        kind, fits = self.data, Signal()
+        fits = Signal()
         answered, greeted, hello = Signal(BYTE_BITS), Signal(), Signal()
         m.d.comb += hello.eq(kind == Kind.HELLO)
         with m.Switch(kind):

@@ -1,6 +1,6 @@
 """UART link: between the bytes of a line and the streams of a core."""
 
-from amaranth import Module
+from amaranth import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -76,7 +76,11 @@ class UartLink(wiring.Component):
             deframe.address.eq(exchange.address),
             deframe.done.eq(exchange.done),
         ]
-        m.d.sync += self.dropped.eq(self.dropped + (deframe.dropped | exchange.refused))
+        drops = Signal()
+        m.d.sync += [
+            drops.eq(deframe.dropped | exchange.refused),
+            self.dropped.eq(self.dropped + drops),
+        ]
 
         # What they ask for.
         connect(m, exchange.access, flipped(self.access))

@@ -321,6 +321,7 @@ _FPGA64 = replace(
     queue_depth=16,
     ahead_depth=4,
     scan_pipeline=True,
+    pe_registers=True,
     counter_bits=24,
 )
 
@@ -367,6 +368,7 @@ PRESETS: dict[str, EieConfig] = {
         columns=1280,
         queue_depth=2,
         ahead_depth=1,
+        pe_registers=False,
     ),
     # Small enough to read every signal of a waveform.
     "tiny": replace(

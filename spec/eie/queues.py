@@ -43,8 +43,8 @@ MAC_CYCLES = 3
 add."""
 
 TO_PES, FROM_PES = 2, 2
-"""Registers on the way to every PE and back, with ``pe_registers``: at its ports, and where the ways
-of all PEs part or meet."""
+"""Registers on the way to every PE and back, with ``pe_registers``: at its ports, and where the
+ways of all PEs part or meet."""
 
 ROW_CYCLES = 4
 """Cycles by which the first row of activations then comes later: there and back."""

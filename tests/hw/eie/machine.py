@@ -37,6 +37,23 @@ CONFIGS = {
     "pipeline": preset(
         "tiny", **(SMALL | {"pes": 4}), clusters=2, queue_depth=1, scan_pipeline=True
     ),
+    "registers": preset(
+        "tiny",
+        **(SMALL | {"pes": 4}),
+        clusters=2,
+        queue_depth=5,
+        scan_pipeline=True,
+        pe_registers=True,
+    ),
+    "short queues": preset(
+        "tiny",
+        **(SMALL | {"pes": 3}),
+        clusters=1,
+        queue_depth=1,
+        lanes=2,
+        scan_pipeline=True,
+        pe_registers=True,
+    ),
     "clusters": preset("tiny", **(SMALL | {"pes": 4, "lines": 32}), clusters=4, queue_depth=2),
     "FPGA": preset(
         "fpga64", **(SMALL | {"act_rows": 10, "biases": 64}), clusters=2, multiplier_bits=16

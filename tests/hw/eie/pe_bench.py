@@ -1,5 +1,7 @@
 """A PE of a layer, alone: what is around it, and what it should do."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from hw.eie.pe import ProcessingElement
@@ -26,7 +28,8 @@ class Bench:
     """
 
     def __init__(self, program: Program, number: int, macs: list):
-        self.config = program.config
+        # Without registers at its ports, which are the array's affair.
+        self.config = replace(program.config, pe_registers=False)
         self.segment: Segment = program.segments[0]
         self.step: Pass = self.segment.passes[0]
         self.number = number

@@ -37,7 +37,14 @@ RANGES = {
     "ahead_depth": (0, 64),
     "counter_bits": (8, 64),
 }
-FLAGS = ("share_pads", "double_buffer", "queue_spare", "scan_ahead", "scan_pipeline")
+FLAGS = (
+    "share_pads",
+    "double_buffer",
+    "queue_spare",
+    "scan_ahead",
+    "scan_pipeline",
+    "pe_registers",
+)
 
 
 def test_every_field_is_tested():
@@ -74,6 +81,7 @@ def test_flags_are_true_or_false(name):
         ({"acc_bits": 47}, r"47 [+] 16, must be at most 62"),
         ({"acc_bits": 31}, "acc_bits = 31, must hold one product of 16 [+] 16 bits"),
         ({"queue_depth": 1, "queue_spare": True}, "holds nothing"),
+        ({"pe_registers": True}, "pe_registers = True needs scan_pipeline = True"),
     ],
 )
 def test_fields_that_do_not_go_together_are_refused(changes, message):
@@ -190,12 +198,15 @@ def test_json_with_other_fields_is_refused(change):
 
 
 def test_every_field_changes_the_digest():
-    base = preset("tiny", clusters=1)
+    base = preset("tiny", clusters=1, scan_pipeline=True, pe_registers=True)
     special = {"shift_bits": 5, "lanes": 2, "clusters": 2}
     changed = [
         replace(base, **{name: special.get(name, getattr(base, name) + 1)}) for name in RANGES
     ]
-    changed += [replace(base, **{name: not getattr(base, name)}) for name in FLAGS]
+    without = {"scan_pipeline": {"scan_pipeline": False, "pe_registers": False}}
+    changed += [
+        replace(base, **without.get(name, {name: not getattr(base, name)})) for name in FLAGS
+    ]
     digests = {config.digest for config in (base, *changed)}
     assert len(digests) == 1 + len(RANGES) + len(FLAGS)
     assert all(len(digest) == 16 and int(digest, 16) >= 0 for digest in digests)

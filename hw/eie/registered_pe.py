@@ -1,0 +1,114 @@
+"""Registered processing element: one with registers at its ports, for wires as long as a part."""
+
+from collections.abc import Iterator
+
+from amaranth import Cat, Module, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.eie.broadcast import ROOM_PLACES, unseen_shape
+from hw.eie.payloads import column_layout
+from hw.eie.pe import ProcessingElement
+from hw.streams import steady
+from spec.eie.config import EieConfig
+
+BROADCAST = {"broadcast", "blocked", "places", "offered", "unseen", "room", "idle"}
+"""Ports that have to do with columns, inside or outside."""
+
+DIRECT = {"sums", "reduced", "row_error", "pointer_error"}
+"""Ports that are registers in the element, or whose way has some elsewhere."""
+
+COMPARE_CYCLES = 3
+"""From what is told of the queue's places until it is heard how many columns the scan then knew to
+be on their way: to the register where the ways of all PEs meet, and back through two."""
+
+
+class RegisteredElement(wiring.Component):
+    """A :class:`hw.eie.pe.ProcessingElement` that hears and tells everything a cycle later.
+
+    The scan does not wait for ``ready``: it counts the columns that are on their way, and knows how
+    many places were free before these (:class:`hw.eie.broadcast.Broadcast`).
+
+    Attributes
+    ----------
+    latency : int
+        As the element's, and one more.
+
+    Members
+    -------
+    (those of the element, but for ``broadcast``, ``blocked`` and ``places``)
+    broadcast : stream of columns that never waits
+    offered, unseen : In
+        The scan has a column, whether or not it may send it; how many it has sent that ``room``
+        did not know of.
+    room : Out
+        Bit n: more than n places of the queue are free.
+    """
+
+    def __init__(self, config: EieConfig):
+        self.config = config
+        self._element = ProcessingElement(config)
+        self.latency = self._element.latency + 1
+        kept = {
+            name: member
+            for name, member in self._element.signature.members.items()
+            if name not in BROADCAST - {"idle"}
+        }
+        super().__init__(
+            kept
+            | {
+                "broadcast": In(steady(column_layout(config))),
+                "offered": In(1),
+                "unseen": In(unseen_shape()),
+                "room": Out(ROOM_PLACES),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.element = element = self._element
+
+        # Everything of the same name, in and out.
+        for (flow, outer), (_, inner) in zip(_ports(self), _ports(element), strict=True):
+            m.d.sync += inner.eq(outer) if flow == In else outer.eq(inner)
+        m.d.comb += [
+            self.sums.eq(element.sums),
+            element.reduced.eq(self.reduced),
+            self.row_error.eq(element.row_error),
+            self.pointer_error.eq(element.pointer_error),
+        ]
+
+        # Columns. One that comes in is no longer room.
+        comes = element.broadcast.valid
+        m.d.sync += [
+            comes.eq(self.broadcast.valid),
+            element.broadcast.payload.eq(self.broadcast.payload),
+            self.idle.eq(element.idle & ~comes),
+        ]
+        places = element.places
+        m.d.sync += self.room.eq(Cat(places > at + comes for at in range(ROOM_PLACES)))
+
+        # Say when a broadcast waits for this PE: there was no place for it, as the scan knew it.
+        offered, unseen = Signal(), Signal(unseen_shape())
+        told = self.room
+        for _ in range(COMPARE_CYCLES):
+            late = Signal.like(told, name="told")
+            m.d.sync += late.eq(told)
+            told = late
+        m.d.sync += [offered.eq(self.offered), unseen.eq(self.unseen)]
+        m.d.comb += element.blocked.eq(offered & ~told.bit_select(unseen, 1))
+        return m
+
+
+def _ports(component: wiring.Component) -> Iterator[tuple[wiring.Flow, Value]]:
+    """Flow and signal of every port that has the same name inside and outside, and a register."""
+    names = set(component.signature.members) - BROADCAST - DIRECT
+    for name in sorted(names):
+        members = wiring.Signature({name: component.signature.members[name]})
+        for _, member, value in members.flatten(component):
+            yield member.flow, Value.cast(value)
+
+
+def processing_element(config: EieConfig) -> ProcessingElement | RegisteredElement:
+    """The PE of a configuration."""
+    return RegisteredElement(config) if config.pe_registers else ProcessingElement(config)
