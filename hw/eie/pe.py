@@ -30,13 +30,42 @@ from spec.eie.counters import PE_COUNTERS
 from spec.eie.iomap import Memory
 
 
+def element_members(config: EieConfig) -> dict[str, wiring.Member]:
+    """Members of a :class:`ProcessingElement`."""
+    waits = {"offered": In(1)}
+    if config.pe_registers:
+        waits = {"blocked": In(1), "places": Out(bits_for(config.queue_places))}
+    return {
+        "broadcast": In(stream.Signature(column_layout(config))),
+        **waits,
+        "settings": In(settings_layout(config)),
+        "phase": In(Phase(config)),
+        "drain": In(DrainOrder(config)),
+        "sums": Out(sums_layout(config)),
+        "reduced": In(sums_layout(config)),
+        "scan": In(MemoryRead(config.act_row_bits + 1, values_layout(config))),
+        "host": In(HostAccess(config)),
+        "idle": Out(1),
+        "row_error": Out(1),
+        "pointer_error": Out(1),
+    }
+
+
+def element_latency(config: EieConfig) -> int:
+    """Cycles from a column on a PE's ``broadcast`` to the first sum written, when nothing is in its
+    way."""
+    ahead = [AheadQueue] if config.ahead_depth else []
+    chain = [ActQueue, PointerRead, *ahead, MatrixRead, RowAccumulate, Lane]
+    return sum(unit.latency for unit in chain)
+
+
 class ProcessingElement(wiring.Component):
     """Holds a share of the matrix and works off the columns that are broadcast in its cluster.
 
     Attributes
     ----------
     latency : int
-        Cycles from a column on ``broadcast`` to the first sum written, when nothing is in its way.
+        :func:`element_latency`.
 
     Members
     -------
@@ -60,30 +89,9 @@ class ProcessingElement(wiring.Component):
 
     def __init__(self, config: EieConfig):
         self.config = config
-        ahead = [AheadQueue] if config.ahead_depth else []
-        chain = [ActQueue, PointerRead, *ahead, MatrixRead, RowAccumulate, Lane]
-        self.latency = sum(unit.latency for unit in chain)
+        self.latency = element_latency(config)
         self._increments = {"gated": bits_for(config.lanes)}
-        super().__init__(
-            {
-                "broadcast": In(stream.Signature(column_layout(config))),
-                "settings": In(settings_layout(config)),
-                "phase": In(Phase(config)),
-                "drain": In(DrainOrder(config)),
-                "sums": Out(sums_layout(config)),
-                "reduced": In(sums_layout(config)),
-                "scan": In(MemoryRead(config.act_row_bits + 1, values_layout(config))),
-                "host": In(HostAccess(config)),
-                "idle": Out(1),
-                "row_error": Out(1),
-                "pointer_error": Out(1),
-            }
-            | (
-                {"blocked": In(1), "places": Out(bits_for(config.queue_places))}
-                if config.pe_registers
-                else {"offered": In(1)}
-            )
-        )
+        super().__init__(element_members(config))
 
     def elaborate(self, platform):
         config = self.config

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.eie.broadcast import ROOM_PLACES, unseen_shape
 from hw.eie.payloads import column_layout
-from hw.eie.pe import ProcessingElement
+from hw.eie.pe import ProcessingElement, element_latency, element_members
 from hw.streams import steady
 from spec.eie.config import EieConfig
 
@@ -47,16 +47,12 @@ class RegisteredElement(wiring.Component):
 
     def __init__(self, config: EieConfig):
         self.config = config
-        self._element = ProcessingElement(config)
-        self.latency = self._element.latency + 1
-        kept = {
-            name: member
-            for name, member in self._element.signature.members.items()
-            if name not in BROADCAST - {"idle"}
-        }
+        self.latency = element_latency(config) + 1
+        members = element_members(config)
         super().__init__(
-            kept
+            {name: members[name] for name in members if name not in BROADCAST}
             | {
+                "idle": Out(1),
                 "broadcast": In(steady(column_layout(config))),
                 "offered": In(1),
                 "unseen": In(unseen_shape()),
@@ -66,7 +62,7 @@ class RegisteredElement(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.element = element = self._element
+        m.submodules.element = element = ProcessingElement(self.config)
 
         # Everything of the same name, in and out.
         for (flow, outer), (_, inner) in zip(_ports(self), _ports(element), strict=True):
