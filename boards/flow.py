@@ -15,7 +15,7 @@ from spec.files import make_folder
 from sw.host.progress import progress
 
 NAME = "top"
-KEEP = "eie_pe nm_mac nm_requantize"
+KEEP = "eie_pe eie_station nm_mac nm_requantize"
 """Modules with many instances are synthesized once, each by itself, and registers that hold the
 same in several of them stay where they are needed."""
 

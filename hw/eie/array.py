@@ -2,6 +2,7 @@
 wired together."""
 
 from functools import reduce as fold
+from typing import Any
 
 from amaranth import Cat, Module, Signal
 from amaranth.lib import wiring
@@ -17,10 +18,14 @@ from hw.eie.registered_pe import processing_element
 from hw.eie.row import Row
 from hw.eie.rows_ahead import RowsAhead
 from hw.eie.scan import Scan
+from hw.eie.station import Station, station_pes
 from hw.emit import Placed
 from hw.streams import host_streams
 from spec.eie.config import EieConfig
 from spec.eie.iomap import ERROR_BITS, read_fields, write_fields
+
+Told = dict[tuple[str, ...], Any]
+"""What PEs hear, by the path of their port."""
 
 
 class EieArray(wiring.Component):
@@ -83,15 +88,18 @@ class EieArray(wiring.Component):
 
         # Broadcast to all PEs of a cluster at once, when all have room.
         connect_sector = self._connect_far if config.pe_registers else self._connect_near
-        in_flight = []
+        in_flight, stations = [], []
         for sector in range(config.clusters):
             members = pes[sector * config.sector_pes : (sector + 1) * config.sector_pes]
-            in_flight += connect_sector(m, sector, scans[sector], rows[sector], division, members)
-            self._connect_pes(m, members, scans[sector], control, reduce.stores[sector])
+            told = self._told(scans[sector], control, reduce.stores[sector])
+            flights, between = connect_sector(
+                m, sector, scans[sector], rows[sector], told, division, members
+            )
+            in_flight += flights
+            stations += between
 
         self._connect_drain(m, control, reduce, pes)
-        for number, pe in enumerate(pes):
-            connect(m, host.pes[number], pe.host)
+        self._connect_host(m, host, pes, stations)
 
         # Tell central control how it goes.
         m.d.comb += [
@@ -141,31 +149,27 @@ class EieArray(wiring.Component):
             m.d.comb += [reduce.i[number].eq(pe.sums), pe.reduced.eq(reduce.o[number])]
 
     def _connect_near(
-        self, m: Module, sector: int, scan, row, division: Division, pes: list
-    ) -> list[Signal]:
+        self, m: Module, sector: int, scan, row, told: Told, division: Division, pes: list
+    ) -> tuple[list[Signal], list]:
         """Broadcast a sector's columns, and look at its rows, in the same cycle."""
         m.d.comb += division.places[sector].eq(Cat(pe.broadcast.ready for pe in pes).all())
         for place, pe in enumerate(pes):
             m.d.comb += [
-                pe.broadcast.valid.eq(scan.o.valid & scan.o.ready),
-                pe.broadcast.payload.eq(scan.o.payload),
-                pe.offered.eq(scan.o.valid),
+                *(port_of(pe, path).eq(value) for path, value in told.items()),
                 row.acts[place].eq(pe.scan.data),
             ]
-        return []
+        return [], []
 
     def _connect_far(
-        self, m: Module, sector: int, scan, row, division: Division, pes: list
-    ) -> list[Signal]:
-        """Broadcast a sector's columns, and get its rows, over registers; whether there are columns
-        on their way."""
-        broadcast = Placed(Broadcast(self.config), "eie_broadcast")
+        self, m: Module, sector: int, scan, row, told: Told, division: Division, pes: list
+    ) -> tuple[list[Signal], list]:
+        """The same over registers; gives whether columns are on their way, and the stations."""
+        count = station_pes(self.config)
+        broadcast = Placed(Broadcast(len(pes) // count), "eie_broadcast")
         ahead = Placed(RowsAhead(self.config), "eie_rows_ahead")
         m.submodules[f"broadcast{sector}"] = broadcast
         m.submodules[f"ahead{sector}"] = ahead
         m.d.comb += [
-            broadcast.i.valid.eq(scan.o.valid),
-            broadcast.i.payload.eq(scan.o.payload),
             broadcast.goes.eq(scan.o.valid & scan.o.ready),
             division.places[sector].eq(broadcast.place),
             ahead.launch.eq(scan.launch),
@@ -174,39 +178,69 @@ class EieArray(wiring.Component):
             scan.row_asked.eq(ahead.asks),
             scan.row_there.eq(ahead.valid),
         ]
+        told = told | {("unseen",): broadcast.unseen}
+        stations = []
+        for number, room in enumerate(broadcast.room):
+            station = Placed(Station(self.config), "eie_station")
+            stations.append(station)
+            m.submodules[f"station{sector}_{number}"] = station
+            self._connect_station(m, station, told, pes[number * count :][:count])
+            m.d.comb += room.eq(station.common)
         for place, pe in enumerate(pes):
             m.d.comb += [
-                pe.broadcast.valid.eq(broadcast.o.valid),
-                pe.broadcast.payload.eq(broadcast.o.payload),
-                pe.offered.eq(broadcast.offered),
-                pe.unseen.eq(broadcast.unseen),
-                broadcast.room[place].eq(pe.room),
                 ahead.acts[place].eq(pe.scan.data),
                 row.acts[place].eq(ahead.o[place]),
             ]
-        return [broadcast.in_flight]
+        return [broadcast.in_flight], stations
 
-    def _connect_pes(
-        self, m: Module, pes: list, scan, control: CentralControl, stores: Signal
-    ) -> None:
-        """What the PEs of a sector hear from their scan and from central control; registered ones,
-        from a register that all share."""
-        told = [
-            (("scan", "enable"), scan.row_enable),
-            (("scan", "address"), scan.row_address),
-            (("settings",), control.settings),
-            (("phase", "scanning"), scan.active),
-            (("drain", "store_enable"), stores),
-        ]
-        for name in ("computing", "save", "saved_pass"):
-            told.append((("phase", name), getattr(control.phase, name)))
-        for name in control.drain.signature.members:
-            if name != "store_enable":  # reduce says which sectors store
-                told.append((("drain", name), getattr(control.drain, name)))
-        for path, value in told:
-            heard = value
-            if self.config.pe_registers:
-                heard = Signal.like(value, name="_".join(("pes", *path)))
-                m.d.sync += heard.eq(value)
-            for pe in pes:
-                m.d.comb += fold(getattr, path, pe).eq(heard)
+    def _connect_station(self, m: Module, station, told: Told, pes: list) -> None:
+        """Between what its PEs hear and these."""
+        for path, value in told.items():
+            name = "__".join(path)
+            m.d.comb += getattr(station.i, name).eq(value)
+            m.d.comb += [port_of(pe, path).eq(getattr(station.o, name)) for pe in pes]
+        for place, pe in enumerate(pes):
+            m.d.comb += station.room[place].eq(pe.room)
+
+    def _told(self, scan, control: CentralControl, stores: Signal) -> Told:
+        """What the PEs of a sector hear from their scan and from central control."""
+        told = {
+            ("broadcast", "valid"): scan.o.valid & scan.o.ready,
+            ("broadcast", "payload"): scan.o.payload,
+            ("offered",): scan.o.valid,
+            ("scan", "enable"): scan.row_enable,
+            ("scan", "address"): scan.row_address,
+            ("settings",): control.settings,
+            ("phase", "scanning"): scan.active,
+            ("drain", "store_enable"): stores,  # reduce says which sectors store
+        }
+        for bundle, own in (("phase", "scanning"), ("drain", "store_enable")):
+            ports = getattr(control, bundle)
+            for name in ports.signature.members:
+                if name != own:
+                    told[bundle, name] = getattr(ports, name)
+        return told
+
+    def _connect_host(self, m: Module, host: HostPort, pes: list, stations: list) -> None:
+        """The host's access to every PE, over its station if there are such."""
+        if not stations:
+            for access, pe in zip(host.pes, pes, strict=True):
+                connect(m, access, pe.host)
+            return
+        count = len(pes) // len(stations)
+        for number, (access, pe) in enumerate(zip(host.pes, pes, strict=True)):
+            station, place = stations[number // count], number % count
+            m.d.comb += [
+                station.host[place].eq(Cat(access.write_enable, access.read_enable)),
+                Cat(pe.host.write_enable, pe.host.read_enable).eq(station.host_o[place]),
+                access.answer.eq(pe.host.answer),
+            ]
+            for name in ("memory", "address", "data"):
+                m.d.comb += getattr(pe.host, name).eq(getattr(station.o, f"host__{name}"))
+                if place == 0:  # the host says the same to all
+                    m.d.comb += getattr(station.i, f"host__{name}").eq(getattr(access, name))
+
+
+def port_of(pe: wiring.Component, path: tuple[str, ...]) -> Any:
+    """A port by its path."""
+    return fold(getattr, path, pe)

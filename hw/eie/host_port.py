@@ -16,9 +16,9 @@ class HostPort(wiring.Component):
     """Takes a write in every cycle, and a read when the one before is answered, while the array is
     in I/O mode; a double-buffered array takes writes to its memories while it computes, too.
 
-    With ``scan_pipeline`` PEs hear of it a cycle later, and registers at their ports are two cycles
-    more. No PE looks into its memories so early in a
-    run that it would miss a write.
+    With ``scan_pipeline`` PEs hear of it a cycle later; with ``pe_registers`` that register is in
+    their station (:mod:`hw.eie.station`), and those at their ports are two cycles more. No PE looks
+    into its memories so early in a run that it would miss a write.
 
     Attributes
     ----------
@@ -90,7 +90,8 @@ class HostPort(wiring.Component):
         with m.Else():
             m.d.comb += address.eq(read.address)
         for access, write_here, read_here in targets:
-            domain = m.d.sync if self.late and access is not self.control else m.d.comb
+            late = self.late and access is not self.control
+            domain = m.d.sync if late and not config.pe_registers else m.d.comb
             domain += [
                 access.write_enable.eq(writes & write_here),
                 access.read_enable.eq(reads & read_here),

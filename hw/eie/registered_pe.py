@@ -23,6 +23,18 @@ COMPARE_CYCLES = 3
 be on their way: to the register where the ways of all PEs meet, and back through two."""
 
 
+def registered_members(config: EieConfig) -> dict[str, wiring.Member]:
+    """Members of a :class:`RegisteredElement`."""
+    members = element_members(config)
+    return {name: members[name] for name in members if name not in BROADCAST} | {
+        "idle": Out(1),
+        "broadcast": In(steady(column_layout(config))),
+        "offered": In(1),
+        "unseen": In(unseen_shape()),
+        "room": Out(ROOM_PLACES),
+    }
+
+
 class RegisteredElement(wiring.Component):
     """A :class:`hw.eie.pe.ProcessingElement` that hears and tells everything a cycle later.
 
@@ -48,17 +60,7 @@ class RegisteredElement(wiring.Component):
     def __init__(self, config: EieConfig):
         self.config = config
         self.latency = element_latency(config) + 1
-        members = element_members(config)
-        super().__init__(
-            {name: members[name] for name in members if name not in BROADCAST}
-            | {
-                "idle": Out(1),
-                "broadcast": In(steady(column_layout(config))),
-                "offered": In(1),
-                "unseen": In(unseen_shape()),
-                "room": Out(ROOM_PLACES),
-            }
-        )
+        super().__init__(registered_members(config))
 
     def elaborate(self, platform):
         m = Module()

@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.eie.broadcast import ROOM_PLACES, Broadcast
 from hw.eie.rows_ahead import RowsAhead
+from hw.eie.station import Station, station_pes
 from spec.eie.config import EieConfig, preset
 from spec.eie.queues import FROM_PES, ROW_CYCLES, TO_PES
 from tests.hw.streams import paces, ragged, simulate, steady
@@ -27,25 +28,28 @@ def config(places: int) -> EieConfig:
 
 
 class Queues(wiring.Component):
-    """A broadcast, and as much of every PE as it talks to: the register of what comes, the number
-    of columns in the queue, and the register that tells of places."""
+    """A broadcast, a station, and as much of every PE as they talk to: the register of what comes,
+    the number of columns in the queue, and the register that tells of places."""
 
     def __init__(self, places: int):
         self.places = places
-        self.broadcast = Broadcast(config(places))
-        pes = len(self.broadcast.room)
+        self.broadcast = Broadcast(1)
+        self.station = Station(config(places))
+        pes = self.station.pes
         super().__init__({"offer": In(1), "takes": In(pes), "over": Out(pes)})
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.broadcast = broadcast = self.broadcast
+        m.submodules.station = station = self.station
         m.d.comb += [
-            broadcast.i.valid.eq(self.offer),
             broadcast.goes.eq(self.offer & broadcast.place),
+            station.i.broadcast__valid.eq(broadcast.goes),
+            broadcast.room[0].eq(station.common),
         ]
         comes = Signal()
-        m.d.sync += comes.eq(broadcast.o.valid)
-        for pe, room in enumerate(broadcast.room):
+        m.d.sync += comes.eq(station.o.broadcast__valid)
+        for pe, room in enumerate(station.room):
             held = Signal(range(self.places + 2), name=f"held{pe}")
             takes = self.takes[pe] & (held != 0)
             m.d.sync += [
@@ -137,3 +141,10 @@ def test_rows_come_without_a_break(rng: np.random.Generator, share: float) -> No
             await ctx.tick()
 
     simulate(dut, bench)
+
+
+@pytest.mark.parametrize(
+    ("pes", "clusters", "count"), [(32, 1, 8), (64, 4, 8), (6, 1, 6), (12, 1, 6), (11, 1, 1)]
+)
+def test_stations_divide_a_sector(pes: int, clusters: int, count: int) -> None:
+    assert station_pes(preset("tiny", pes=pes, clusters=clusters)) == count

@@ -1,0 +1,73 @@
+"""Station: half-way between what all PEs share and a few of them."""
+
+from amaranth import Cat, Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.eie.broadcast import ROOM_PLACES
+from hw.eie.registered_pe import registered_members
+from spec.eie.config import EieConfig
+
+MOST_PES = 8
+
+NOT_TOLD = {"host", "reduced"}
+"""What each PE hears alone, or over other registers."""
+
+
+def station_pes(config: EieConfig) -> int:
+    """PEs of a station: as many as divide a sector evenly, up to :data:`MOST_PES`."""
+    counts = range(1, MOST_PES + 1)
+    return max(count for count in counts if config.sector_pes % count == 0)
+
+
+def told_members(config: EieConfig) -> dict[str, wiring.Member]:
+    """What all PEs of a sector hear, by the path of a PE's port, joined by two underscores; and the
+    host's word."""
+    access = wiring.Signature(registered_members(config)).members
+    told = {
+        "__".join(map(str, path)): Out(member.shape)
+        for path, member in access.flatten()
+        if member.is_port and member.flow == In and path[0] not in NOT_TOLD
+    }
+    for name in ("memory", "address", "data"):
+        told[f"host__{name}"] = Out(access["host"].signature.members[name].shape)
+    return told
+
+
+class Station(wiring.Component):
+    """Registers for a few PEs, so that none goes from one place to all of an array.
+
+    Members
+    -------
+    i, o : what these PEs hear, from all that they share, and a cycle later
+    enables : In, Out
+        Of each PE, whether the host writes (lower bit) or reads.
+    room : array, from each PE: bit n, more than n places are free
+    common : Out
+        Bit n: more than n places are free in each of them; a cycle later.
+    """
+
+    def __init__(self, config: EieConfig):
+        self.config = config
+        self.pes = station_pes(config)
+        told = wiring.Signature(told_members(config))
+        super().__init__(
+            {
+                "i": In(told),
+                "o": Out(told),
+                "host": In(2).array(self.pes),
+                "host_o": Out(2).array(self.pes),
+                "room": In(ROOM_PLACES).array(self.pes),
+                "common": Out(ROOM_PLACES),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        for name in self.i.signature.members:
+            m.d.sync += getattr(self.o, name).eq(getattr(self.i, name))
+        m.d.sync += [
+            *(there.eq(here) for there, here in zip(self.host_o, self.host, strict=True)),
+            self.common.eq(Cat(Cat(pe[at] for pe in self.room).all() for at in range(ROOM_PLACES))),
+        ]
+        return m
