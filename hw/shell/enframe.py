@@ -52,7 +52,7 @@ class Enframe(wiring.Component):
             buffer.write_data.eq(self.write_data),
             buffer.read_enable.eq(1),
             buffer.read_address.eq(at),
-            crc.data.eq(buffer.read_data),
+            crc.data.eq(byte),
             special.eq((byte == END) | (byte == ESC)),
             sent.eq(self.o.valid & self.o.ready),
         ]
@@ -71,14 +71,16 @@ class Enframe(wiring.Component):
             with m.State("FETCH"):
                 # The buffer answers in the next cycle; behind it comes the CRC.
                 m.d.sync += escaped.eq(0)
+                m.next = "LOOK"
+            with m.State("LOOK"):
+                with m.If(at < self.length):
+                    m.d.sync += byte.eq(buffer.read_data)
+                with m.Elif(at == self.length):
+                    m.d.sync += byte.eq(crc.value[:BYTE_BITS])
+                with m.Else():
+                    m.d.sync += byte.eq(crc.value[BYTE_BITS:])
                 m.next = "BYTE"
             with m.State("BYTE"):
-                with m.If(at < self.length):
-                    m.d.comb += byte.eq(buffer.read_data)
-                with m.Elif(at == self.length):
-                    m.d.comb += byte.eq(crc.value[:BYTE_BITS])
-                with m.Else():
-                    m.d.comb += byte.eq(crc.value[BYTE_BITS:])
                 m.d.comb += self.o.valid.eq(1)
                 with m.If(special & ~escaped):
                     m.d.comb += self.o.payload.eq(ESC)
