@@ -149,7 +149,7 @@ class EmitPlatform:
                 f"module {name} would contain itself: {' > '.join(self._open)} > {name}"
             )
         for port in ports:
-            if port != plain(port) or port in (CLOCK, RESET, ENABLE):
+            if port != plain(port) or port in (CLOCK, RESET, ENABLE, RESET_NOW, ENABLE_NOW):
                 raise ValueError(
                     f"{name}: port {port!r} is reserved or not a plain Verilog identifier"
                 )

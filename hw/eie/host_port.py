@@ -11,6 +11,9 @@ from hw.streams import host_streams
 from spec.eie.config import EieConfig
 from spec.eie.iomap import WHILE_COMPUTING, Memory, read_fields, write_fields
 
+AT_PORTS = 2
+"""Registers at the ports of a registered PE, in and out."""
+
 
 class HostPort(wiring.Component):
     """Takes a write in every cycle, and a read when the one before is answered, while the array is
@@ -37,12 +40,13 @@ class HostPort(wiring.Component):
         A write is taken in this cycle.
     control : access to central control
     pes : array of accesses, one for each PE
+        Memory, address and data are the same for all.
     """
 
     def __init__(self, config: EieConfig):
         self.config = config
         self.late = config.scan_pipeline
-        self.delay = 1 + self.late + 2 * config.pe_registers
+        self.delay = 1 + self.late + config.pe_registers * AT_PORTS
         self.latency = latency_of(self.delay)
         super().__init__(
             host_streams(write_fields(config), read_fields(config))
@@ -90,8 +94,9 @@ class HostPort(wiring.Component):
         with m.Else():
             m.d.comb += address.eq(read.address)
         for access, write_here, read_here in targets:
-            late = self.late and access is not self.control
-            domain = m.d.sync if late and not config.pe_registers else m.d.comb
+            # A station, if there is one, has this register.
+            registered = self.late and not config.pe_registers and access is not self.control
+            domain = m.d.sync if registered else m.d.comb
             domain += [
                 access.write_enable.eq(writes & write_here),
                 access.read_enable.eq(reads & read_here),
@@ -103,9 +108,9 @@ class HostPort(wiring.Component):
         # Gather the answer: all but the one that was asked are zero.
         of_control = self.control.answer
         for _ in range(self.delay - 1):
-            late = Signal.like(of_control, name="of_control")
-            m.d.sync += late.eq(of_control)
-            of_control = late
+            kept = Signal.like(of_control, name="of_control")
+            m.d.sync += kept.eq(of_control)
+            of_control = kept
         words = [of_control, *(access.answer for access in self.pes)]
         m.d.comb += answers.answer.eq(_any(words))
         connect(m, answers.data, flipped(self.data))

@@ -11,6 +11,7 @@ from hw.eie.payloads import column_layout
 from hw.eie.pe import ProcessingElement, element_latency, element_members
 from hw.streams import steady
 from spec.eie.config import EieConfig
+from spec.eie.queues import FROM_PES, TO_PES
 
 BROADCAST = {"broadcast", "blocked", "places", "offered", "unseen", "room", "idle"}
 """Ports that have to do with columns, inside or outside."""
@@ -18,7 +19,7 @@ BROADCAST = {"broadcast", "blocked", "places", "offered", "unseen", "room", "idl
 DIRECT = {"sums", "reduced", "row_error", "pointer_error"}
 """Ports that are registers in the element, or whose way has some elsewhere."""
 
-COMPARE_CYCLES = 3
+COMPARE_CYCLES = FROM_PES - 1 + TO_PES
 """From what is told of the queue's places until it is heard how many columns the scan then knew to
 be on their way: to the register where the ways of all PEs meet, and back through two."""
 

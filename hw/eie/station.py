@@ -15,7 +15,8 @@ NOT_TOLD = {"host", "reduced"}
 
 
 def station_pes(config: EieConfig) -> int:
-    """PEs of a station: as many as divide a sector evenly, up to :data:`MOST_PES`."""
+    """PEs of a station: as many as divide a sector evenly, up to :data:`MOST_PES`; so a sector of
+    eleven, say, has eleven stations."""
     counts = range(1, MOST_PES + 1)
     return max(count for count in counts if config.sector_pes % count == 0)
 

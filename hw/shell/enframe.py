@@ -11,7 +11,7 @@ from spec.frames import END, ESC, ESC_END, ESC_ESC
 
 
 class Enframe(wiring.Component):
-    """Gives a byte in every second cycle, which is faster than any line.
+    """Gives a byte in every third cycle, which is faster than any line.
 
     Members
     -------

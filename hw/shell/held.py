@@ -67,23 +67,24 @@ class Held(wiring.Component):
         m = Module()
         # What the array hears a cycle later, and what it has heard.
         hold = Hold(restart=Signal(init=1), moves=Signal(init=1))
-        moves, away, pending = Signal(), Signal(), Signal()
+        moves, away, pending, running = Signal(), Signal(), Signal(), Signal()
         m.submodules.array = array = Placed(self._array, self._module, hold)
-        queues = self._add_queues(m)
+        queues = self._add_queues(m, running)
         self._connect_streams(m, array, queues, moves)
 
-        # Until it is reset, nothing that it says is heard.
+        # Until it is reset, nothing that it says is heard, and it is told to be busy.
         restarted = Signal(init=1)
         m.d.sync += [hold.restart.eq(self.restart), restarted.eq(hold.restart)]
         m.d.comb += away.eq(hold.restart | restarted)
 
         # A start waits until it moves. In a run, where it is a mistake, it comes at once.
         mistaken = self.start & array.busy & moves
-        waiting = (self.start & ~mistaken) | (pending & ~moves)
+        waiting = (self.start & ~mistaken & ~away) | (pending & ~moves)
         m.d.sync += pending.eq(waiting & ~self.restart)
         m.d.comb += [
             array.start.eq(pending | mistaken),
-            self.busy.eq((array.busy & ~away) | pending),
+            running.eq((array.busy & ~away) | pending),
+            self.busy.eq(running | away),
             self.error.eq(Mux(away, 0, array.error)),
             self.moves.eq(moves & (array.busy | ~pending)),
         ]
@@ -91,7 +92,7 @@ class Held(wiring.Component):
         # It waits for nobody but the shell, and only in a run; in the cycle behind a start for what
         # the run is to be fed to be known. Where a run ends it may stand still a little longer.
         chokes = queues[RESULTS].level > STEADY_DEPTH - AHEAD - 1 if RESULTS in queues else 0
-        waits = self.busy & (self._follow_feed(m, queues) | chokes)
+        waits = running & (self._follow_feed(m, queues, running) | chokes)
         moved = Signal(init=1)
         m.d.sync += [
             hold.moves.eq(~(waits | self.start | self.restart)),
@@ -100,7 +101,7 @@ class Held(wiring.Component):
         m.d.comb += moves.eq(moved & ~away)
         return m
 
-    def _add_queues(self, m: Module) -> dict[str, StreamQueue]:
+    def _add_queues(self, m: Module, running: Signal) -> dict[str, StreamQueue]:
         """Requests, and what a run is fed, wait in front of the array, its results behind it: so it
         is known early whether there is an item, and room. Load words that a run leaves are gone
         with it."""
@@ -110,7 +111,7 @@ class Held(wiring.Component):
                 shape = getattr(self, name).payload.shape()
                 steady = name in (FED[self.config.engine], RESULTS)
                 queues[name] = StreamQueue(shape, STEADY_DEPTH if steady else QUEUE_DEPTH)
-                emptied = self.restart | ~self.busy if name == "i" else self.restart
+                emptied = self.restart | ~running if name == "i" else self.restart
                 m.submodules[name] = ResetInserter(emptied)(queues[name])
         return queues
 
@@ -145,19 +146,19 @@ class Held(wiring.Component):
                     outer.ready.eq(inner.ready & due & moves),
                 ]
 
-    def _follow_feed(self, m: Module, queues: dict[str, StreamQueue]) -> Value:
+    def _follow_feed(self, m: Module, queues: dict[str, StreamQueue], running: Signal) -> Value:
         """Count what was announced and has not come; whether the array may lack an item
         :data:`AHEAD` cycles from now, if it takes one in each cycle until then."""
         queue = queues[FED[self.config.engine]]
         takes = queue.o.valid & queue.o.ready
         left = Signal(BITS)
-        with m.If(~self.busy | self.restart):
+        with m.If(~running | self.restart):
             m.d.sync += left.eq(Mux(self.start, self.feed, 0))
         with m.Elif(takes & (left != 0)):
             m.d.sync += left.eq(left - 1)
-        with m.If(self.start & ~self.busy):
+        with m.If(self.start & ~running):
             m.d.sync += self.taken.eq(0)
-        with m.Elif(self.busy & takes):
+        with m.Elif(running & takes):
             m.d.sync += self.taken.eq(self.taken + 1)
         few, level = bits_for(AHEAD), queue.level
         return Mux(left[few:].any(), level <= AHEAD, level < left[:few])

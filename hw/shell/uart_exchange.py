@@ -28,7 +28,8 @@ FIRST = HEAD_BYTES + LAST_BYTES
 
 
 class UartExchange(wiring.Component):
-    """Does a frame at a time, as :mod:`spec.frames` states, with a byte of it in every cycle.
+    """Does a frame at a time, as :mod:`spec.frames` states, with a byte of it in every cycle
+    but one, in which it judges.
 
     It never waits for a stream of words, so that registers can always be reached.
 

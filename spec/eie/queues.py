@@ -46,8 +46,9 @@ TO_PES, FROM_PES = 2, 2
 """Registers on the way to every PE and back, with ``pe_registers``: at its ports, and where the
 ways of all PEs part or meet."""
 
-ROW_CYCLES = 4
-"""Cycles by which the first row of activations then comes later: there and back."""
+ROW_CYCLES = TO_PES + 2
+"""Cycles by which a row of activations then comes later: to the PE, and back over the register at
+its port and the queue of rows."""
 
 NEVER = -(1 << 40)
 """Earlier than every moment, also after adding some."""

@@ -193,7 +193,7 @@ def test_a_module_within_itself_is_refused():
 
 
 @pytest.mark.unit
-@pytest.mark.parametrize("name", ["clk", "rst", "output", "assign"])
+@pytest.mark.parametrize("name", ["clk", "rst", "rst_now", "clk_en_now", "output", "assign"])
 def test_reserved_port_names_are_refused(name):
     class Odd(wiring.Component):
         def __init__(self):

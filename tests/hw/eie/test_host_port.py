@@ -9,6 +9,7 @@ from hw.eie.host_port import HostPort
 from spec.eie.config import EieConfig, preset
 from spec.eie.iomap import WHILE_COMPUTING, Memory
 from tests.hw.streams import Pace, paces, ragged, receiver, recorder, send, simulate, steady
+from tests.programs import PIPELINES
 
 pytestmark = pytest.mark.unit
 
@@ -59,7 +60,10 @@ class Bench:
         self.samples: list[tuple] = []
 
     async def answer(self, ctx) -> None:
-        """Each target answers in the cycle after it was asked, and is zero otherwise."""
+        """Each target answers in the cycle after it was asked, a registered PE three later, and is
+        zero otherwise."""
+        late = 3 * self.config.pe_registers
+        ways = {name: [0] * (late if name != CONTROL else 0) for name in self.targets}
         ports = [
             port
             for target in self.targets.values()
@@ -69,7 +73,8 @@ class Bench:
             for number, (name, target) in enumerate(self.targets.items()):
                 asked, memory, address = values[3 * number : 3 * number + 3]
                 request = {"memory": memory, "address": address}
-                ctx.set(target.answer, answer_of(name, request) if asked else 0)
+                ways[name].append(answer_of(name, request) if asked else 0)
+                ctx.set(target.answer, ways[name].pop(0))
 
     def run(
         self,
@@ -114,11 +119,14 @@ class Bench:
 
 
 @pytest.mark.parametrize(("pes", "double_buffer"), [(1, True), (3, False), (4, False), (4, True)])
-@pytest.mark.parametrize("late", [False, True])
-def test_any_traffic(pes: int, double_buffer: bool, late: bool, rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("pipeline", PIPELINES)
+def test_any_traffic(
+    pes: int, double_buffer: bool, pipeline: dict[str, bool], rng: np.random.Generator
+) -> None:
     """Writes and reads at once, to all targets and to none, while I/O mode comes and goes. With
-    ``scan_pipeline`` they come to PEs a cycle later."""
-    config = preset("tiny", pes=pes, clusters=1, double_buffer=double_buffer, scan_pipeline=late)
+    ``scan_pipeline`` alone they come to PEs a cycle later."""
+    config = preset("tiny", pes=pes, clusters=1, double_buffer=double_buffer, **pipeline)
+    late = pipeline["scan_pipeline"] and not pipeline["pe_registers"]
     for number, (maker, taker) in enumerate(paces(rng)):
         bench = Bench(config)
         writes, reads = draw(rng, config, 25, "write"), draw(rng, config, 25, "read")
@@ -167,19 +175,17 @@ def test_writes_while_computing(double_buffer: bool, rng: np.random.Generator) -
     assert written[before:] == list(range(200, 200 + len(requests) - before))
 
 
-@pytest.mark.parametrize("late", [0, 1])
-def test_steady_traffic(late: int, rng: np.random.Generator) -> None:
-    """A write in every cycle; a read in every second or third one, its answer ``latency`` cycles
-    later."""
-    config = preset("tiny", scan_pipeline=bool(late))
+@pytest.mark.parametrize(("pipeline", "latency"), [*zip(PIPELINES, [2, 3, 5], strict=True)])
+def test_steady_traffic(pipeline: dict[str, bool], latency: int, rng: np.random.Generator) -> None:
+    """A write in every cycle; a read when the one before is answered, ``latency`` cycles later."""
+    config = preset("tiny", **pipeline)
     writes, reads = draw(rng, config, 30, "write"), draw(rng, config, 30, "read")
     written, _, _ = Bench(config).run(writes, [])
     assert written == list(range(30))
     bench = Bench(config)
     _, asked, taken = bench.run([], reads)
-    assert asked == list(range(0, 30 * (2 + late), 2 + late))
-    latency = bench.dut.latency
-    assert latency == 2 + late
+    assert asked == list(range(0, 30 * latency, latency))
+    assert bench.dut.latency == latency
     assert [cycle for cycle, _ in taken] == [cycle + latency for cycle in asked]
 
 

@@ -35,6 +35,7 @@ pytestmark = pytest.mark.flow
 EIE = [
     eie_preset("tiny"),
     eie_preset("tiny", pes=3, clusters=1, lanes=2, double_buffer=False, counter_bits=40),
+    eie_preset("tiny", pes=2, clusters=1, queue_depth=3, scan_pipeline=True, pe_registers=True),
 ]
 NM = [nm_preset("tiny"), nm_preset("tiny", load_bits=128, counter_bits=64)]
 
@@ -161,6 +162,19 @@ def test_a_start_while_the_array_stands_still(rng):
     assert bench.is_right(bench.run(bench.loads), Error.BUSY)
     bench.shell.pulse = pulse
     assert bench.is_right(bench.run(bench.loads))
+
+
+@pytest.mark.parametrize("waits", [0, 2, 11])
+def test_reset_in_a_run(rng, waits):
+    """Of registered PEs, with columns and rows on their ways; the next run is as ever."""
+    config = EIE[2]
+    shell = Shell(PysimLink([config]), [config])
+    eie_agrees(rng, shell, config)
+    shell.pulse("START_EIE")
+    for _ in range(waits):
+        shell.read("SCRATCH")
+    shell.reset()
+    eie_agrees(rng, shell, config)
 
 
 @pytest.mark.parametrize("config", [EIE[0], NM[0]], ids=["eie", "nm"])
