@@ -66,7 +66,7 @@ class Held(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         # What the array hears a cycle later, and what it has heard.
-        hold = Hold(restart=Signal(init=1), moves=Signal(init=1))
+        hold = Hold(restart=Signal(init=1), moves=Signal())
         moves, away, pending, running = Signal(), Signal(), Signal(), Signal()
         m.submodules.array = array = Placed(self._array, self._module, hold)
         queues = self._add_queues(m, running)
@@ -93,12 +93,10 @@ class Held(wiring.Component):
         # the run is to be fed to be known. Where a run ends it may stand still a little longer.
         chokes = queues[RESULTS].level > STEADY_DEPTH - AHEAD - 1 if RESULTS in queues else 0
         waits = running & (self._follow_feed(m, queues, running) | chokes)
-        moved = Signal(init=1)
         m.d.sync += [
             hold.moves.eq(~(waits | self.start | self.restart)),
-            moved.eq(hold.moves & ~self.restart),
+            moves.eq(hold.moves & ~self.restart),
         ]
-        m.d.comb += moves.eq(moved & ~away)
         return m
 
     def _add_queues(self, m: Module, running: Signal) -> dict[str, StreamQueue]:

@@ -132,6 +132,7 @@ def test_reset_at_any_moment(dut: Held, rng: np.random.Generator) -> None:
                 ctx.set(dut.i.valid, 0)
                 ctx.set(dut.o.ready, 1)  # a stream that a reset cuts off is no stream's mistake
                 ctx.set(dut.restart, 1)
+                ctx.set(dut.start, moment // 2 % 2)
                 await ctx.tick()
                 ctx.set(dut.restart, 0)
                 ctx.set(dut.start, moment % 2)
