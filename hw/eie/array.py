@@ -2,9 +2,9 @@
 wired together."""
 
 from functools import reduce as fold
-from typing import Any
+from typing import Any, NamedTuple
 
-from amaranth import Cat, Module, Signal
+from amaranth import Cat, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -26,6 +26,24 @@ from spec.eie.iomap import ERROR_BITS, read_fields, write_fields
 
 Told = dict[tuple[str, ...], Any]
 """What PEs hear, by the path of their port."""
+
+
+class Sector(NamedTuple):
+    """A sector's PEs, and what finds their columns."""
+
+    number: int
+    scan: Placed
+    row: Placed
+    told: Told
+    pes: list[Placed]
+
+
+class Ways(NamedTuple):
+    """What lies between a sector's scan and its PEs, if it is far: whether columns are on their
+    way, and over which stations."""
+
+    in_flight: list[Value]
+    stations: list[Placed]
 
 
 class EieArray(wiring.Component):
@@ -88,22 +106,23 @@ class EieArray(wiring.Component):
 
         # Broadcast to all PEs of a cluster at once, when all have room.
         connect_sector = self._connect_far if config.pe_registers else self._connect_near
-        in_flight, stations = [], []
-        for sector in range(config.clusters):
-            members = pes[sector * config.sector_pes : (sector + 1) * config.sector_pes]
-            told = self._told(scans[sector], control, reduce.stores[sector])
-            flights, between = connect_sector(
-                m, sector, scans[sector], rows[sector], told, division, members
-            )
-            in_flight += flights
-            stations += between
+        ways = []
+        for number, (scan, row) in enumerate(zip(scans, rows, strict=True)):
+            told = self._told(scan, control, reduce.stores[number])
+            members = pes[number * config.sector_pes :][: config.sector_pes]
+            ways.append(connect_sector(m, division, Sector(number, scan, row, told, members)))
 
         self._connect_drain(m, control, reduce, pes)
-        self._connect_host(m, host, pes, stations)
+        self._connect_host(m, host, pes, [station for way in ways for station in way.stations])
 
         # Tell central control how it goes.
         m.d.comb += [
-            control.scanning.eq(Cat(*(scan.active for scan in scans), *in_flight).any()),
+            control.scanning.eq(
+                Cat(
+                    *(scan.active for scan in scans),
+                    *(one for way in ways for one in way.in_flight),
+                ).any()
+            ),
             control.scan_error.eq(Cat(scan.error for scan in scans).any()),
             control.broadcasts.eq(division.broadcasts),
             control.stalls.eq(division.stalls),
@@ -148,30 +167,28 @@ class EieArray(wiring.Component):
         for number, pe in enumerate(pes):
             m.d.comb += [reduce.i[number].eq(pe.sums), pe.reduced.eq(reduce.o[number])]
 
-    def _connect_near(
-        self, m: Module, sector: int, scan, row, told: Told, division: Division, pes: list
-    ) -> tuple[list[Signal], list]:
+    def _connect_near(self, m: Module, division: Division, sector: Sector) -> Ways:
         """Broadcast a sector's columns, and look at its rows, in the same cycle."""
-        m.d.comb += division.places[sector].eq(Cat(pe.broadcast.ready for pe in pes).all())
-        for place, pe in enumerate(pes):
+        ready = Cat(pe.broadcast.ready for pe in sector.pes)
+        m.d.comb += division.places[sector.number].eq(ready.all())
+        for pe, act in zip(sector.pes, sector.row.acts, strict=True):
             m.d.comb += [
-                *(port_of(pe, path).eq(value) for path, value in told.items()),
-                row.acts[place].eq(pe.scan.data),
+                *(port_of(pe, path).eq(value) for path, value in sector.told.items()),
+                act.eq(pe.scan.data),
             ]
-        return [], []
+        return Ways([], [])
 
-    def _connect_far(
-        self, m: Module, sector: int, scan, row, told: Told, division: Division, pes: list
-    ) -> tuple[list[Signal], list]:
-        """The same over registers; gives whether columns are on their way, and the stations."""
+    def _connect_far(self, m: Module, division: Division, sector: Sector) -> Ways:
+        """The same over registers."""
+        number, scan, row, told, pes = sector
         count = station_pes(self.config)
         broadcast = Placed(Broadcast(len(pes) // count), "eie_broadcast")
         ahead = Placed(RowsAhead(self.config), "eie_rows_ahead")
-        m.submodules[f"broadcast{sector}"] = broadcast
-        m.submodules[f"ahead{sector}"] = ahead
+        m.submodules[f"broadcast{number}"] = broadcast
+        m.submodules[f"ahead{number}"] = ahead
         m.d.comb += [
             broadcast.goes.eq(scan.o.valid & scan.o.ready),
-            division.places[sector].eq(broadcast.place),
+            division.places[number].eq(broadcast.place),
             ahead.launch.eq(scan.launch),
             ahead.active.eq(scan.active),
             ahead.take.eq(scan.advance),
@@ -180,18 +197,18 @@ class EieArray(wiring.Component):
         ]
         told = told | {("unseen",): broadcast.unseen}
         stations = []
-        for number, room in enumerate(broadcast.room):
+        for at, room in enumerate(broadcast.room):
             station = Placed(Station(self.config), "eie_station")
             stations.append(station)
-            m.submodules[f"station{sector}_{number}"] = station
-            self._connect_station(m, station, told, pes[number * count :][:count])
+            m.submodules[f"station{number}_{at}"] = station
+            self._connect_station(m, station, told, pes[at * count :][:count])
             m.d.comb += room.eq(station.common)
         for place, pe in enumerate(pes):
             m.d.comb += [
                 ahead.acts[place].eq(pe.scan.data),
                 row.acts[place].eq(ahead.o[place]),
             ]
-        return [broadcast.in_flight], stations
+        return Ways([broadcast.in_flight], stations)
 
     def _connect_station(self, m: Module, station, told: Told, pes: list) -> None:
         """Between what its PEs hear and these."""
