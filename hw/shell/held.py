@@ -56,6 +56,8 @@ class Held(wiring.Component):
 
     def __init__(self, config: Config):
         self.config = config
+        # An array that is not double-buffered takes no request in a run.
+        self._fed = config.engine == NM or bool(config.to_json()["double_buffer"])
         make, self._module = ARRAYS[config.engine]
         self._array = make(config)
         super().__init__(
@@ -107,7 +109,7 @@ class Held(wiring.Component):
         for name in ("write", "read", "i", RESULTS):
             if name in self.signature.members:
                 shape = getattr(self, name).payload.shape()
-                steady = name in (FED[self.config.engine], RESULTS)
+                steady = name == RESULTS or (self._fed and name == FED[self.config.engine])
                 queues[name] = StreamQueue(shape, STEADY_DEPTH if steady else QUEUE_DEPTH)
                 emptied = self.restart | ~running if name == "i" else self.restart
                 m.submodules[name] = ResetInserter(emptied)(queues[name])
@@ -158,5 +160,7 @@ class Held(wiring.Component):
             m.d.sync += self.taken.eq(0)
         with m.Elif(running & takes):
             m.d.sync += self.taken.eq(self.taken + 1)
+        if not self._fed:
+            return Const(0)
         few, level = bits_for(AHEAD), queue.level
         return Mux(left[few:].any(), level <= AHEAD, level < left[:few])
