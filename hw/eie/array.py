@@ -139,7 +139,6 @@ class EieArray(wiring.Component):
         m.d.comb += [
             row.advance.eq(scan.advance),
             row.mark.eq(scan.mark),
-            row.own_pe.eq(tree.o.pe),
             tree.pending.eq(row.pending),
             *(act.eq(mine) for act, mine in zip(tree.acts, row.o, strict=True)),
             tree.beyond.eq(scan.beyond),
@@ -152,7 +151,10 @@ class EieArray(wiring.Component):
             scan.base.eq(sector * self.config.sector_pes - division.first_pe[sector]),
             scan.candidate.eq(division.picked[sector]),
             scan.mine.eq(division.mine[sector]),
-            scan.own_pe.eq(tree.o.pe),
+            division.counts[sector].eq(row.count),
+            division.coming[sector].eq(row.coming),
+            scan.count.eq(division.count_in_all[sector]),
+            scan.coming.eq(division.coming_in_all[sector]),
             scan.o.ready.eq(division.room[sector]),
         ]
 
@@ -170,7 +172,10 @@ class EieArray(wiring.Component):
     def _connect_near(self, m: Module, division: Division, sector: Sector) -> Ways:
         """Broadcast a sector's columns, and look at its rows, in the same cycle."""
         ready = Cat(pe.broadcast.ready for pe in sector.pes)
-        m.d.comb += division.places[sector.number].eq(ready.all())
+        m.d.comb += [
+            division.places[sector.number].eq(ready.all()),
+            sector.row.nonzero.eq(Cat(act.as_value().any() for act in sector.row.acts)),
+        ]
         for pe, act in zip(sector.pes, sector.row.acts, strict=True):
             m.d.comb += [
                 *(port_of(pe, path).eq(value) for path, value in sector.told.items()),
@@ -194,6 +199,7 @@ class EieArray(wiring.Component):
             ahead.take.eq(scan.advance),
             scan.row_asked.eq(ahead.asks),
             scan.row_there.eq(ahead.valid),
+            row.nonzero.eq(ahead.nonzero),
         ]
         told = told | {("unseen",): broadcast.unseen}
         stations = []

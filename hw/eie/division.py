@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.eie.lnzd import candidate_layout
 from hw.eie.payloads import settings_layout
+from hw.eie.row import COUNT_BITS, count_few
 from spec.config import bits_for
 from spec.eie.config import EieConfig
 
@@ -25,6 +26,9 @@ class Division(wiring.Component):
         cluster
     mine : Out
         The sectors whose own candidate is the picked one.
+    counts, coming : arrays of counts, one of each sector
+        Of its pending non-zeros, and of those in the row behind.
+    count_in_all, coming_in_all : arrays, for each sector those of its cluster
     first_pe : array, for each sector
         First PE of its cluster.
     places : In
@@ -46,6 +50,10 @@ class Division(wiring.Component):
                 "candidates": In(candidate_layout(config)).array(clusters),
                 "picked": Out(candidate_layout(config)).array(clusters),
                 "mine": Out(clusters),
+                "counts": In(COUNT_BITS).array(clusters),
+                "coming": In(COUNT_BITS).array(clusters),
+                "count_in_all": Out(COUNT_BITS).array(clusters),
+                "coming_in_all": Out(COUNT_BITS).array(clusters),
                 "first_pe": Out(config.pe_bits).array(clusters),
                 "places": In(clusters),
                 "room": Out(clusters),
@@ -64,7 +72,8 @@ class Division(wiring.Component):
         picked = [self.candidates[sector] for sector in range(config.clusters)]
         mine = [candidate.found for candidate in picked]
         room = list(self.places)
-        heights = [(picked, mine, room)]
+        counts, coming = ([*ports] for ports in (self.counts, self.coming))
+        heights = [(picked, mine, room, counts, coming)]
         for height in range(config.splits):
             mine = [
                 own & ~picked[sector >> height ^ 1].found if sector >> height & 1 else own
@@ -75,11 +84,18 @@ class Division(wiring.Component):
                 for at in range(0, len(picked), 2)
             ]
             room = [room[at] & room[at + 1] for at in range(0, len(room), 2)]
-            heights.append((picked, mine, room))
+            counts, coming = (
+                [
+                    count_few(m, f"{name}{height}_{at}", few[at : at + 2])
+                    for at in range(0, len(few), 2)
+                ]
+                for name, few in (("some", counts), ("next", coming))
+            )
+            heights.append((picked, mine, room, counts, coming))
 
         # Hand out the clusters of the pass.
         with m.Switch(self.settings.split):
-            for height, (picked, mine, room) in enumerate(heights):
+            for height, (picked, mine, room, counts, coming) in enumerate(heights):
                 with m.Case(config.splits - height):
                     for sector in range(config.clusters):
                         root = sector >> height
@@ -88,6 +104,8 @@ class Division(wiring.Component):
                             self.mine[sector].eq(mine[sector]),
                             self.first_pe[sector].eq((root << height) * config.sector_pes),
                             self.room[sector].eq(room[root]),
+                            self.count_in_all[sector].eq(counts[root]),
+                            self.coming_in_all[sector].eq(coming[root]),
                             leads[sector].eq(sector == root << height),
                         ]
 
@@ -106,7 +124,6 @@ class Division(wiring.Component):
         offset = self.config.sector_pes << height
         m.d.comb += [
             joined.found.eq(left.found | right.found),
-            joined.more.eq((left.found & right.found) | left.more | right.more),
             joined.beyond.eq(Mux(left.found, left.beyond, right.beyond)),
             joined.pe.eq(Mux(left.found, left.pe, right.pe + offset)),
             joined.values.eq(Mux(left.found, left.values, right.values)),

@@ -15,13 +15,12 @@ NODE_INPUTS = 4
 def candidate_layout(config: EieConfig) -> data.StructLayout:
     """What travels up the tree: the first non-zero of a group of PEs.
 
-    ``found`` says that there is one and ``more`` that there is another behind it; ``pe`` is its
-    index in the group, and ``beyond`` that it stands behind the last column.
+    ``found`` says that there is one; ``pe`` is its index in the group, and ``beyond`` says that it
+    stands behind the last column.
     """
     return data.StructLayout(
         {
             "found": 1,
-            "more": 1,
             "beyond": 1,
             "pe": config.pe_bits,
             "values": values_layout(config),
@@ -64,11 +63,6 @@ class LnzdNode(wiring.Component):
                 _choose(first, [candidate.values.as_value() for candidate in self.i])
             ),
         ]
-
-        # There are more if another input has one, or the picked input has more.
-        m.d.comb += self.o.more.eq(
-            (found & ~first).any() | (first & Cat(candidate.more for candidate in self.i)).any()
-        )
         return m
 
 

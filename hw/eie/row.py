@@ -1,31 +1,53 @@
 """Row: the activations of a sector that non-zero detection looks at."""
 
-from amaranth import Cat, Module, Signal
+from collections.abc import Sequence
+
+from amaranth import Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.eie.payloads import values_layout
+from spec.config import bits_for
 from spec.eie.config import EieConfig
+
+MANY = 3
+"""As far as non-zeros are counted: when there are two and one goes, one is left."""
+
+COUNT_BITS = bits_for(MANY)
+
+
+def count_few(m: Module, name: str, counts: Sequence[Value]) -> Value:
+    """How many these are together, up to :data:`MANY`: a tree of additions."""
+    if len(counts) == 1:
+        return counts[0]
+    half = len(counts) // 2
+    few = Signal(COUNT_BITS, name=name)
+    total = count_few(m, f"{name}0", counts[:half]) + count_few(m, f"{name}1", counts[half:])
+    m.d.comb += few.eq(Mux(total > MANY, MANY, total))
+    return few
 
 
 class Row(wiring.Component):
-    """Remembers which of a row's non-zeros have not been found.
+    """Remembers which of a row's non-zeros have not been found, and counts them.
 
     The stores' read ports hold the row. In a pipelined scan they hold the one behind it, and the
     row is a register here: so nothing that follows from it has to reach a store in the same cycle.
+    The row behind is counted, too, for the scan to know in a register when it has found all.
 
     Members
     -------
     acts : array of activations of all lanes, from the store of each PE
+    nonzero : In
+        Which of them are not zero, in any lane.
     advance : In
         The next row begins: the one that the stores hold then, or, pipelined, do now.
     mark : In
-        The non-zero of the PE
-    own_pe : In
-        has been found.
+        The first pending one has been found.
     o : array of the row's activations
     pending : Out
-        Which of them are non-zero in any lane, and have not been found.
+        Which of them are non-zero, and have not been found.
+    count, coming : Out
+        How many are pending, and would be if a row began now, each up to :data:`MANY`.
     """
 
     def __init__(self, config: EieConfig):
@@ -35,29 +57,36 @@ class Row(wiring.Component):
             {
                 "acts": In(values).array(config.sector_pes),
                 "advance": In(1),
+                "nonzero": In(config.sector_pes),
                 "mark": In(1),
-                "own_pe": In(config.pe_bits),
                 "o": Out(values).array(config.sector_pes),
                 "pending": Out(config.sector_pes),
+                "count": Out(COUNT_BITS),
+                "coming": Out(COUNT_BITS),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
-        nonzero = Cat(act.as_value().any() for act in self.acts)
         pairs = [*zip(self.o, self.acts, strict=True)]
+        rest = Signal.like(self.pending)
+        m.d.comb += [
+            rest.eq(self.pending & (self.pending - 1)),
+            self.count.eq(count_few(m, "some", [*self.pending])),
+            self.coming.eq(count_few(m, "next", [*self.nonzero])),
+        ]
 
         if self.config.scan_pipeline:
             with m.If(self.advance):
-                m.d.sync += [self.pending.eq(nonzero), *(row.eq(act) for row, act in pairs)]
+                m.d.sync += [self.pending.eq(self.nonzero), *(row.eq(act) for row, act in pairs)]
             with m.Elif(self.mark):
-                m.d.sync += self.pending.eq(self.pending & ~(1 << self.own_pe))
+                m.d.sync += self.pending.eq(rest)
             return m
 
-        done = Signal(self.config.sector_pes)
+        left = Signal.like(self.pending)
         with m.If(self.advance):
-            m.d.sync += done.eq(0)
+            m.d.sync += left.eq(~0)
         with m.Elif(self.mark):
-            m.d.sync += done.eq(done | (1 << self.own_pe))
-        m.d.comb += [self.pending.eq(nonzero & ~done), *(row.eq(act) for row, act in pairs)]
+            m.d.sync += left.eq(rest)
+        m.d.comb += [self.pending.eq(self.nonzero & left), *(row.eq(act) for row, act in pairs)]
         return m

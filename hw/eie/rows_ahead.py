@@ -32,6 +32,8 @@ class RowsAhead(wiring.Component):
     valid : Out
         There is one.
     o : array of the row's activations
+    nonzero : Out
+        Which of these are not zero, in any lane.
     """
 
     def __init__(self, config: EieConfig):
@@ -46,13 +48,15 @@ class RowsAhead(wiring.Component):
                 "take": In(1),
                 "valid": Out(1),
                 "o": Out(values).array(config.sector_pes),
+                "nonzero": Out(config.sector_pes),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
-        row = [act.as_value() for act in self.acts]
-        queue = StreamQueue(len(Cat(row)), ROWS)
+        row = Cat(act.as_value() for act in self.acts)
+        nonzero = Cat(act.as_value().any() for act in self.acts)
+        queue = StreamQueue(len(row) + len(nonzero), ROWS)
         m.submodules.queue = ResetInserter(self.launch)(queue)
 
         # Ask for as many rows as there will be room for.
@@ -68,9 +72,9 @@ class RowsAhead(wiring.Component):
         m.d.sync += way.eq(Mux(self.launch, 1, Cat(self.asks, way)))
         m.d.comb += [
             queue.i.valid.eq(way[-1]),
-            queue.i.payload.eq(Cat(row)),
+            queue.i.payload.eq(Cat(row, nonzero)),
             self.valid.eq(queue.o.valid),
             queue.o.ready.eq(self.take),
-            Cat(act.as_value() for act in self.o).eq(queue.o.payload),
+            Cat(*(act.as_value() for act in self.o), self.nonzero).eq(queue.o.payload),
         ]
         return m

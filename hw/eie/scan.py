@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.eie.lnzd import candidate_layout
 from hw.eie.payloads import column_layout, settings_layout
+from hw.eie.row import COUNT_BITS
 from spec.config import bits_for
 from spec.eie.config import EieConfig
 
@@ -24,8 +25,10 @@ class Scan(wiring.Component):
     a non-zero.
 
     A pipelined scan reads a row ahead, and keeps the column that it found in a register, from which
-    it is broadcast while the next one is looked for. If PEs are registered, it is told when to read
-    a row, and when the next one is at hand (:class:`hw.eie.rows_ahead.RowsAhead`).
+    it is broadcast while the next one is looked for. Whether a row has a non-zero, and whether that
+    is its last, it also knows from registers: so detection leads to the column alone. If PEs are
+    registered, it is told when to read a row, and when the next one is at hand
+    (:class:`hw.eie.rows_ahead.RowsAhead`).
 
     Members
     -------
@@ -56,8 +59,11 @@ class Scan(wiring.Component):
         Which PEs of the sector stand behind the last column in this row.
     candidate : In
         First non-zero of the cluster among these, from non-zero detection.
-    mine, own_pe : In
-        It comes from this sector, and the PE there.
+    mine : In
+        It comes from this sector.
+    count, coming : In
+        How many non-zeros of the row, and of the row to come, the cluster has
+        (:class:`hw.eie.row.Row`).
     o : stream of columns, to all PEs of the sector at once
     """
 
@@ -81,7 +87,8 @@ class Scan(wiring.Component):
                 "beyond": Out(config.sector_pes),
                 "candidate": In(candidate_layout(config)),
                 "mine": In(1),
-                "own_pe": In(config.pe_bits),
+                "count": In(COUNT_BITS),
+                "coming": In(COUNT_BITS),
                 "o": Out(stream.Signature(column_layout(config))),
             }
         )
@@ -95,22 +102,18 @@ class Scan(wiring.Component):
         cluster_pes = self._cluster_pes(m)
         # Whether there are rows to look at; whether one is here.
         going, here = Signal(), Signal(init=1)
-        offer, leave = Signal(), Signal()
+        taken, leave = Signal(), Signal()
         column = Signal(column_layout(config))
 
-        # Offer the first non-zero of the row.
+        # Find the first non-zero of the row, and leave the row when it has no more.
+        some, only = self._count(m, taken)
+        last = only if config.scan_ahead else candidate.pe == cluster_pes - 1
         m.d.comb += [
-            offer.eq(going & here & candidate.found),
-            self.error.eq(offer & candidate.beyond),
             column.pointer.eq(row_pointer + candidate.pe),
             column.values.eq(candidate.values),
+            self.mark.eq(taken & self.mine),
+            leave.eq(going & here & (~some | (taken & last))),
         ]
-        taken = self._broadcast(m, offer & ~self.error, column, going)
-        m.d.comb += self.mark.eq(taken & self.mine)
-
-        # Leave the row when it has no more.
-        last_find = ~candidate.more if config.scan_ahead else candidate.pe == cluster_pes - 1
-        m.d.comb += leave.eq(going & here & (~candidate.found | (taken & last_find)))
         with m.If(self.launch):
             m.d.sync += [
                 going.eq(1),
@@ -125,24 +128,52 @@ class Scan(wiring.Component):
                 row_pointer.eq(row_pointer + cluster_pes),
             ]
 
+        broadcast = self._broadcast_late if config.scan_pipeline else self._broadcast_at_once
+        broadcast(m, taken, going & here & some, column, going)
         self._read_rows(m, here, leave)
         self._look_ahead(m, cluster_pes)
         return m
 
-    def _broadcast(self, m: Module, offer: Value, column: data.View, going: Signal) -> Value:
-        """Send the column, at once or from a register; whether it is taken off the row."""
-        if not self.config.scan_pipeline:
-            m.d.comb += [
-                self.active.eq(going),
-                self.o.valid.eq(offer),
-                self.o.payload.eq(column),
-            ]
-            return self.o.valid & self.o.ready
-        free = ~self.o.valid | self.o.ready
-        m.d.comb += self.active.eq(going | self.o.valid)
+    def _broadcast_at_once(
+        self, m: Module, taken: Signal, offer: Value, column: data.View, going: Signal
+    ) -> None:
+        """Send the column in the cycle in which it is found."""
+        m.d.comb += [
+            self.active.eq(going),
+            self.error.eq(offer & self.candidate.beyond),
+            self.o.valid.eq(offer & ~self.error),
+            self.o.payload.eq(column),
+            taken.eq(self.o.valid & self.o.ready),
+        ]
+
+    def _broadcast_late(
+        self, m: Module, taken: Signal, offer: Value, column: data.View, going: Signal
+    ) -> None:
+        """Send the column from a register."""
+        held, beyond = Signal(), Signal()
+        free = ~held | self.o.ready
         with m.If(free):
-            m.d.sync += [self.o.valid.eq(offer), self.o.payload.eq(column)]
-        return offer & free
+            m.d.sync += [beyond.eq(self.candidate.beyond), self.o.payload.eq(column)]
+        with m.If(free | self.error):
+            m.d.sync += held.eq(taken)
+        m.d.comb += [
+            self.active.eq(going | held),
+            self.error.eq(held & beyond),
+            self.o.valid.eq(held & ~beyond),
+            taken.eq(offer & free & ~self.error),
+        ]
+
+    def _count(self, m: Module, taken: Signal) -> tuple[Signal, Signal]:
+        """Whether the row has a non-zero, and whether it has one only."""
+        some, only = Signal(), Signal()
+        if not self.config.scan_pipeline:
+            m.d.comb += [some.eq(self.count != 0), only.eq(self.count == 1)]
+            return some, only
+        with m.If(self.advance):
+            m.d.sync += [some.eq(self.coming != 0), only.eq(self.coming == 1)]
+        with m.Elif(taken):
+            m.d.sync += [some.eq(self.count != 1), only.eq(self.count == 2)]
+        return some, only
 
     def _read_rows(self, m: Module, here: Signal, leave: Signal) -> None:
         """Read the row that comes next, or the one behind it."""

@@ -62,7 +62,6 @@ class Scans(wiring.Component):
                 read.addr.eq(scan.row_address),
                 row.advance.eq(scan.advance),
                 row.mark.eq(scan.mark),
-                row.own_pe.eq(tree.o.pe),
                 tree.pending.eq(row.pending),
                 tree.beyond.eq(scan.beyond),
                 division.candidates[sector].eq(tree.o),
@@ -74,7 +73,10 @@ class Scans(wiring.Component):
                 scan.base.eq(sector * config.sector_pes - division.first_pe[sector]),
                 scan.candidate.eq(division.picked[sector]),
                 scan.mine.eq(division.mine[sector]),
-                scan.own_pe.eq(tree.o.pe),
+                division.counts[sector].eq(row.count),
+                division.coming[sector].eq(row.coming),
+                scan.count.eq(division.count_in_all[sector]),
+                scan.coming.eq(division.coming_in_all[sector]),
                 scan.o.ready.eq(division.room[sector]),
                 self.offered[sector].eq(scan.o.valid),
                 self.active[sector].eq(scan.active),
@@ -82,7 +84,11 @@ class Scans(wiring.Component):
             ]
             for pe in range(config.sector_pes):
                 word = read.data.word_select(pe, len(tree.acts[0].as_value()))
-                m.d.comb += [row.acts[pe].eq(word), tree.acts[pe].eq(row.o[pe])]
+                m.d.comb += [
+                    row.acts[pe].eq(word),
+                    row.nonzero[pe].eq(word.any()),
+                    tree.acts[pe].eq(row.o[pe]),
+                ]
         return m
 
     def _words(self, sector: int) -> list[int]:

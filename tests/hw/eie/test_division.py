@@ -7,6 +7,7 @@ import pytest
 from amaranth.sim import Simulator
 
 from hw.eie.division import Division
+from hw.eie.row import MANY
 from spec.eie.config import EieConfig, preset
 from tests.hw.streams import plain, port_at
 
@@ -14,7 +15,7 @@ pytestmark = pytest.mark.unit
 
 ARRAYS = [(3, 1), (2, 2), (6, 2), (4, 4), (12, 4)]
 """PEs and most clusters."""
-MANY = [(16, 8), (40, 8), (16, 16)]
+LARGE = [(16, 8), (40, 8), (16, 16)]
 
 
 def settle(config: EieConfig, steps: list[dict], outputs: list[str]) -> list[list]:
@@ -45,7 +46,6 @@ def assert_picked(config: EieConfig, split: int, candidates: list[dict], found: 
     sectors, mine = config.clusters, found[-1]
     for cluster in clusters_of(config, split):
         finders = [sector for sector in cluster if candidates[sector]["found"]]
-        more = len(finders) > 1 or any(candidates[sector]["more"] for sector in finders)
         for sector in cluster:
             picked, first_pe = found[sector], found[sectors + sector]
             assert first_pe == cluster[0] * config.sector_pes
@@ -53,12 +53,13 @@ def assert_picked(config: EieConfig, split: int, candidates: list[dict], found: 
             if finders:
                 first = candidates[finders[0]]
                 pe = (finders[0] - cluster[0]) * config.sector_pes + first["pe"]
-                assert picked == first | {"more": more, "pe": pe}
+                assert picked == first | {"pe": pe}
                 assert mine >> sector & 1 == (sector == finders[0])
 
 
 def check_candidates(config: EieConfig, patterns: list, rng: np.random.Generator) -> None:
-    """``patterns`` say of each sector: 0 nothing is found, 1 one, 2 more than one."""
+    """``patterns`` say of each sector how many non-zeros are pending; those of the next row are as
+    many as in the sector behind."""
     sectors = range(config.clusters)
     steps: list[dict] = []
     for pattern, split in product(patterns, range(config.splits + 1)):
@@ -67,7 +68,6 @@ def check_candidates(config: EieConfig, patterns: list, rng: np.random.Generator
         candidates = [
             {
                 "found": int(n > 0),
-                "more": int(n > 1),
                 "beyond": late,
                 "pe": pe,
                 "values": [7 * sector - 30],
@@ -75,11 +75,19 @@ def check_candidates(config: EieConfig, patterns: list, rng: np.random.Generator
             for sector, (n, pe, late) in enumerate(zip(pattern, pes, beyond, strict=True))
         ]
         given = {f"candidates.{sector}": one for sector, one in enumerate(candidates)}
+        for sector, n in enumerate(pattern):
+            given |= {f"counts.{sector}": n, f"coming.{sector - 1 if sector else sectors[-1]}": n}
         steps.append({"settings.split": split} | given)
-    outputs = [f"{name}.{sector}" for name in ("picked", "first_pe") for sector in sectors]
+    ports = ("picked", "first_pe", "count_in_all", "coming_in_all")
+    outputs = [f"{port}.{sector}" for port in ports for sector in sectors]
     for step, found in zip(steps, settle(config, steps, [*outputs, "mine"]), strict=True):
         candidates = [step[f"candidates.{sector}"] for sector in sectors]
         assert_picked(config, step["settings.split"], candidates, found)
+        for cluster in clusters_of(config, step["settings.split"]):
+            for at, port in enumerate(("counts", "coming"), start=2):
+                many = min(MANY, sum(step[f"{port}.{sector}"] for sector in cluster))
+                in_all = found[at * config.clusters :][: config.clusters]
+                assert [in_all[sector] for sector in cluster] == [many] * len(cluster)
 
 
 def check_room(config: EieConfig, patterns: list[tuple[int, int]]) -> None:
@@ -104,7 +112,8 @@ def check_room(config: EieConfig, patterns: list[tuple[int, int]]) -> None:
 @pytest.mark.parametrize(("pes", "clusters"), ARRAYS)
 def test_every_pattern_of_candidates(pes: int, clusters: int, rng: np.random.Generator) -> None:
     config = preset("tiny", pes=pes, clusters=clusters)
-    check_candidates(config, list(product(range(3), repeat=clusters)), rng)
+    counts = range(3 + (clusters < 4))  # four sectors with up to two have more than any count
+    check_candidates(config, list(product(counts, repeat=clusters)), rng)
 
 
 @pytest.mark.parametrize(("pes", "clusters"), ARRAYS)
@@ -113,11 +122,11 @@ def test_every_pattern_of_room(pes: int, clusters: int) -> None:
     check_room(config, list(product(range(1 << clusters), repeat=2)))
 
 
-@pytest.mark.parametrize(("pes", "clusters"), MANY)
+@pytest.mark.parametrize(("pes", "clusters"), LARGE)
 def test_many_sectors(pes: int, clusters: int, rng: np.random.Generator) -> None:
     """Few candidates, so that they come from far away; few sectors without room."""
     config = preset("tiny", pes=pes, clusters=clusters)
-    check_candidates(config, rng.choice(3, (80, clusters), p=[0.8, 0.1, 0.1]).tolist(), rng)
+    check_candidates(config, rng.choice(4, (80, clusters), p=[0.8, 0.1, 0.05, 0.05]).tolist(), rng)
     full = (1 << clusters) - 1
     lone = [(full ^ 1 << int(rng.integers(clusters)), full) for _ in range(40)]
     drawn = rng.integers(0, full, (40, 2), endpoint=True).tolist()
