@@ -9,7 +9,7 @@ from amaranth.lib.cdc import ResetSynchronizer
 from boards.board import Board
 from boards.clocks import Settings
 from hw.emit import emit
-from hw.shell.uart_shell import UartShell
+from hw.shell.uart_shell import uart_shell
 from spec.config import Config
 
 SHELL = "skipstone_uart"
@@ -17,7 +17,7 @@ SHELL = "skipstone_uart"
 
 def shell_of(board: Board, configs: Sequence[Config], clock_hz: float, baud: int) -> dict[str, str]:
     """Verilog of a shell with these arrays, the module :data:`SHELL`; text of each file."""
-    files = emit(UartShell(configs, clock_hz, baud, board.queue_words), SHELL)
+    files = emit(uart_shell(configs, clock_hz, baud, board.queue_words), SHELL)
     return board.memories(configs, files)
 
 

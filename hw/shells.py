@@ -7,7 +7,7 @@ from typing import Any
 from amaranth.lib import wiring
 
 from hw.shell.shell import Shell
-from hw.shell.uart_shell import UartShell
+from hw.shell.uart_shell import uart_shell
 from spec.errors import UserError
 
 
@@ -40,7 +40,7 @@ RATES = {"clock": "Hz of the clock", "baud": "bits in a second on the line"}
 
 LINKS = {
     "axi": Link(Shell, "skipstone_axi", "AXI shell", axi=True, settings={}),
-    "uart": Link(UartShell, "skipstone_uart", "UART shell", axi=False, settings=RATES),
+    "uart": Link(uart_shell, "skipstone_uart", "UART shell", axi=False, settings=RATES),
 }
 """By the name that the option ``--shell`` takes."""
 

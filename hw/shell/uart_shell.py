@@ -19,8 +19,8 @@ class UartShell(wiring.Component):
     ----------
     configs : sequence of EieConfig and NmConfig
         One engine, or one of each.
-    clock_hz, baud : float
-        Of the clock, and of the line.
+    step : int
+        :func:`hw.shell.uart.phase_step`.
     queue_words : int
         That wait in each direction; a power of two.
 
@@ -30,22 +30,11 @@ class UartShell(wiring.Component):
         What is received, what is sent; high when nothing is.
     busy, error : Out
         An array runs; there is an error.
-
-    Raises
-    ------
-    UserError
-        The clock does not suit the line.
     """
 
-    def __init__(
-        self,
-        configs: Sequence[Config],
-        clock_hz: float,
-        baud: float,
-        queue_words: int = QUEUE_WORDS,
-    ):
+    def __init__(self, configs: Sequence[Config], step: int, queue_words: int = QUEUE_WORDS):
         self.configs = list(configs)
-        self.step = phase_step(clock_hz, baud)
+        self.step = step
         self.queue_words = queue_words
         super().__init__(
             {"rx": In(1, init=1), "tx": Out(1, init=1), "busy": Out(1), "error": Out(1)}
@@ -79,3 +68,16 @@ class UartShell(wiring.Component):
             self.error.eq(core.error),
         ]
         return m
+
+
+def uart_shell(
+    configs: Sequence[Config], clock_hz: float, baud: float, queue_words: int = QUEUE_WORDS
+) -> UartShell:
+    """The shell for a clock and a line.
+
+    Raises
+    ------
+    UserError
+        The clock does not suit the line.
+    """
+    return UartShell(configs, phase_step(clock_hz, baud), queue_words)

@@ -10,7 +10,7 @@ from boards.room import block_rams, check_after, check_before, luts, memories, m
 from hw.emit import Placed, emit
 from hw.measure.tools import find_yosys
 from hw.memory import Ram
-from hw.shell.uart_shell import UartShell
+from hw.shell.uart_shell import uart_shell
 from spec.eie.config import preset
 from spec.errors import UserError
 from spec.nm.config import preset as nm_preset
@@ -94,7 +94,7 @@ def test_yosys_takes_as_many(part, family, cell, tmp_path):
 @pytest.mark.unit
 def test_what_runs_out_is_said_with_how_much():
     config = preset("default", pes=4)
-    files = emit(UartShell([config], 60e6, 3_000_000), "top")
+    files = emit(uart_shell([config], 60e6, 3_000_000), "top")
     with pytest.raises(UserError, match=r"takes \d+ block RAMs, iCE40UP5K has 30, \d+ too few"):
         check_before(UP5K, files, "top", [config])
     many = nm_preset("default")

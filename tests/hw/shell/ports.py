@@ -12,7 +12,7 @@ from amaranth.sim import Simulator
 from hw.shell.core import Core
 from hw.shell.deframe import BYTE_BITS
 from hw.shell.uart_link import QUEUE_WORDS, UartLink
-from hw.shell.uart_shell import UartShell
+from hw.shell.uart_shell import uart_shell
 from hw.streams import steady
 from spec.config import Config
 
@@ -177,7 +177,7 @@ class PysimUart(PysimPort):
     """The pins of the shell of boards, on a line as fast as it takes."""
 
     def __init__(self, configs: Sequence[Config], queue_words: int = QUEUE_WORDS):
-        super().__init__(UartShell(configs, CYCLES_PER_BIT, 1, queue_words), PATIENCE)
+        super().__init__(uart_shell(configs, CYCLES_PER_BIT, 1, queue_words), PATIENCE)
         self._bits: list[int] = []
         self._wait = 0
 
