@@ -13,7 +13,9 @@ def latency_of(delay: int = 1) -> int:
 
 
 class Answers(wiring.Component):
-    """Takes a read when the one before is answered, and keeps the answer until the host takes it.
+    """Takes a read when the host has taken the answer before, and keeps its answer until then.
+
+    Whether it takes one follows from registers alone.
 
     Parameters
     ----------
@@ -30,7 +32,7 @@ class Answers(wiring.Component):
     valid : In
         A read may be taken.
     ready : Out
-        It is, if it is there: the answer before has somewhere to go.
+        It is, if it is there: no answer is on its way or waits.
     asks : Out
         A read is taken in this cycle.
     answer : In
@@ -55,7 +57,7 @@ class Answers(wiring.Component):
         m = Module()
         asked = Signal(self.delay)
         m.d.comb += [
-            self.ready.eq(~asked.any() & (~self.data.valid | self.data.ready)),
+            self.ready.eq(~asked.any() & ~self.data.valid),
             self.asks.eq(self.valid & self.ready),
         ]
         m.d.sync += asked.eq(Cat(self.asks, asked))

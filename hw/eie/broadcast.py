@@ -1,7 +1,7 @@
 """Broadcast: sends a sector's columns to its registered PEs, and knows when all of them have
 room."""
 
-from amaranth import Cat, Module, Shape, Signal, unsigned
+from amaranth import Cat, Module, Mux, Shape, Signal, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -26,7 +26,8 @@ class Broadcast(wiring.Component):
     back.
 
     A column may go if every queue had more places free, when it last was heard of, than columns
-    have been sent since: so it never waits on its way.
+    have been sent since: so it never waits on its way. Whether the next one may go is known a cycle
+    before, in a register.
 
     Members
     -------
@@ -56,11 +57,16 @@ class Broadcast(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         sent, room = Signal(UNSEEN), Signal(ROOM_PLACES)
-        m.d.sync += sent.eq(Cat(self.goes, sent))
+        # Of those that will be in the next cycle, but for one that is sent in this.
+        still = Signal.like(self.unseen)
         m.d.comb += [
             room.eq(Cat(Cat(one[at] for one in self.room).all() for at in range(ROOM_PLACES))),
-            self.unseen.eq(sum(sent)),
-            self.place.eq(room.bit_select(self.unseen, 1)),
+            still.eq(sum(sent[:-1])),
             self.in_flight.eq(sent.any()),
+        ]
+        m.d.sync += [
+            sent.eq(Cat(self.goes, sent)),
+            self.unseen.eq(still + self.goes),
+            self.place.eq(Mux(self.goes, room[1:], room[:-1]).bit_select(still, 1)),
         ]
         return m

@@ -99,6 +99,7 @@ class CentralControl(wiring.Component):
         self._failed = Signal(name="failed")
         self._started = Signal(name="started")
         self._ended = Signal(name="ended")
+        self._drained = Signal(name="drained")
         self._finished = Signal(name="finished")
         self._settling = Signal(range(SETTLE_CYCLES + 1), name="settling")
 
@@ -163,7 +164,10 @@ class CentralControl(wiring.Component):
                     self.drain.bias_enable.eq(1),
                     self.drain.store_enable.eq(step >= drain_latency(config)),
                 ]
-                with m.If(step == self.settings.rows + (drain_latency(config) - 1)):
+                # The last step is known from a register.
+                before_last = self.settings.rows + (drain_latency(config) - 2)
+                m.d.sync += self._drained.eq(step == before_last)
+                with m.If(self._drained):
                     m.d.sync += step.eq(0)
                     self._end_pass(m)
         return states
@@ -235,7 +239,8 @@ class CentralControl(wiring.Component):
 
         # Take the host's words. Passes that the table does not hold arm nothing.
         first, count = host.data[ARMING_BITS : 2 * ARMING_BITS], host.data[:ARMING_BITS]
-        m.d.comb += [
+        domain = m.d.sync if config.scan_pipeline else m.d.comb
+        domain += [
             table.write_enable.eq(host.write_enable & (host.memory == Memory.DESCRIPTORS)),
             table.write_address.eq(host.address),
             table.write_data.eq(host.data),
@@ -259,24 +264,24 @@ class CentralControl(wiring.Component):
             ]
         with m.Elif(self._taken):
             m.d.sync += [
-                self.settings.eq(self._following),
-                self._number.eq(following),
                 following.eq(following + 1),
                 self._left.eq(self._left - 1),
                 fetching.eq(self._left != 1),
                 word.eq(0),
                 self._fetched.eq(0),
             ]
-
-        # Read word after word.
         with m.Elif(fetching):
             m.d.sync += word.eq(word + 1)
-            for index in range(words):
-                with m.If(word == index + 1):
-                    part = self._following.as_value()[index * IO_DATA_BITS :][:IO_DATA_BITS]
-                    m.d.sync += part.eq(table.read_data)
             with m.If(word == words):
                 m.d.sync += [fetching.eq(0), self._fetched.eq(1)]
+        with m.If(self._taken):
+            m.d.sync += [self.settings.eq(self._following), self._number.eq(following)]
+
+        # Keep word after word.
+        for index in range(words):
+            with m.If(word == index + 1):
+                part = self._following.as_value()[index * IO_DATA_BITS :][:IO_DATA_BITS]
+                m.d.sync += part.eq(table.read_data)
 
     def _note_errors(self, m: Module) -> None:
         """Keep the first error since the last start; those of a run fail it, and outdo ``BUSY``."""
@@ -330,7 +335,8 @@ class CentralControl(wiring.Component):
         # Answer the host.
         asked, asked_loads = Signal(), Signal()
         wanted = Cat(Const(ARRAY_COUNTERS.index("loads"), array_counter_bits()), loaded)
-        m.d.comb += [
+        domain = m.d.sync if config.scan_pipeline else m.d.comb
+        domain += [
             counters.read_enable.eq(host.read_enable & (host.memory == Memory.CONTROL)),
             counters.read_address.eq(host.address),
         ]

@@ -11,23 +11,22 @@ from hw.streams import host_streams
 from spec.eie.config import EieConfig
 from spec.eie.iomap import WHILE_COMPUTING, Memory, read_fields, write_fields
 
-AT_PORTS = 2
-"""Registers at the ports of a registered PE, in and out."""
+AT_PORTS = 3
+"""Registers in a station, and at the ports of a registered PE, in and out."""
 
 
 class HostPort(wiring.Component):
     """Takes a write in every cycle, and a read when the one before is answered, while the array is
     in I/O mode; a double-buffered array takes writes to its memories while it computes, too.
 
-    With ``scan_pipeline`` PEs hear of it a cycle later; with ``pe_registers`` that register is in
-    their station (:mod:`hw.eie.station`), and those at their ports are two cycles more. No PE looks
+    With ``scan_pipeline`` PEs hear of it a cycle later, with ``pe_registers`` two more. None looks
     into its memories so early in a run that it would miss a write.
 
     Attributes
     ----------
     latency : int
         Cycles from a request on ``read`` to its answer on ``data``: 2, or 3 with ``scan_pipeline``,
-        or 5 with ``pe_registers``.
+        or 6 with ``pe_registers``.
 
     Members
     -------
@@ -38,7 +37,7 @@ class HostPort(wiring.Component):
         array takes at any time (:data:`spec.eie.iomap.WHILE_COMPUTING`).
     wrote : Out
         A write is taken in this cycle.
-    control : access to central control
+    control : access to central control, whose answer takes two cycles with ``scan_pipeline``
     pes : array of accesses, one for each PE
         Memory, address and data are the same for all.
     """
@@ -94,8 +93,8 @@ class HostPort(wiring.Component):
         with m.Else():
             m.d.comb += address.eq(read.address)
         for access, write_here, read_here in targets:
-            # A station, if there is one, has this register.
-            registered = self.late and not config.pe_registers and access is not self.control
+            # Central control must know of what was armed before a start.
+            registered = self.late and access is not self.control
             domain = m.d.sync if registered else m.d.comb
             domain += [
                 access.write_enable.eq(writes & write_here),
@@ -107,7 +106,7 @@ class HostPort(wiring.Component):
 
         # Gather the answer: all but the one that was asked are zero.
         of_control = self.control.answer
-        for _ in range(self.delay - 1):
+        for _ in range(self.delay - 1 - self.late):
             kept = Signal.like(of_control, name="of_control")
             m.d.sync += kept.eq(of_control)
             of_control = kept

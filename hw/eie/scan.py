@@ -2,7 +2,7 @@
 its own sector."""
 
 from amaranth import Cat, Module, Signal, Value, signed
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.eie.lnzd import candidate_layout
@@ -103,14 +103,11 @@ class Scan(wiring.Component):
         # Whether there are rows to look at; whether one is here.
         going, here = Signal(), Signal(init=1)
         taken, leave = Signal(), Signal()
-        column = Signal(column_layout(config))
 
         # Find the first non-zero of the row, and leave the row when it has no more.
         some, only = self._count(m, taken)
         last = only if config.scan_ahead else candidate.pe == cluster_pes - 1
         m.d.comb += [
-            column.pointer.eq(row_pointer + candidate.pe),
-            column.values.eq(candidate.values),
             self.mark.eq(taken & self.mine),
             leave.eq(going & here & (~some | (taken & last))),
         ]
@@ -129,37 +126,45 @@ class Scan(wiring.Component):
             ]
 
         broadcast = self._broadcast_late if config.scan_pipeline else self._broadcast_at_once
-        broadcast(m, taken, going & here & some, column, going)
+        broadcast(m, taken, going & here & some, row_pointer, going)
         self._read_rows(m, here, leave)
         self._look_ahead(m, cluster_pes)
         return m
 
     def _broadcast_at_once(
-        self, m: Module, taken: Signal, offer: Value, column: data.View, going: Signal
+        self, m: Module, taken: Signal, offer: Value, row_pointer: Signal, going: Signal
     ) -> None:
         """Send the column in the cycle in which it is found."""
         m.d.comb += [
             self.active.eq(going),
             self.error.eq(offer & self.candidate.beyond),
             self.o.valid.eq(offer & ~self.error),
-            self.o.payload.eq(column),
+            self.o.payload.pointer.eq(row_pointer + self.candidate.pe),
+            self.o.payload.values.eq(self.candidate.values),
             taken.eq(self.o.valid & self.o.ready),
         ]
 
     def _broadcast_late(
-        self, m: Module, taken: Signal, offer: Value, column: data.View, going: Signal
+        self, m: Module, taken: Signal, offer: Value, row_pointer: Signal, going: Signal
     ) -> None:
-        """Send the column from a register."""
+        """Send the column from registers."""
         held, beyond = Signal(), Signal()
+        pe, first = Signal.like(self.candidate.pe), Signal.like(row_pointer)
         free = ~held | self.o.ready
         with m.If(free):
-            m.d.sync += [beyond.eq(self.candidate.beyond), self.o.payload.eq(column)]
+            m.d.sync += [
+                beyond.eq(self.candidate.beyond),
+                pe.eq(self.candidate.pe),
+                first.eq(row_pointer),
+                self.o.payload.values.eq(self.candidate.values),
+            ]
         with m.If(free | self.error):
             m.d.sync += held.eq(taken)
         m.d.comb += [
             self.active.eq(going | held),
             self.error.eq(held & beyond),
             self.o.valid.eq(held & ~beyond),
+            self.o.payload.pointer.eq(first + pe),
             taken.eq(offer & free & ~self.error),
         ]
 

@@ -114,9 +114,13 @@ class Router(wiring.Component):
             self.o.payload.data.eq(word),
             self.o.payload.last.eq(last),
             self.counter.eq(word),
-            self.probed.eq(asked & there & for_register),
             done.eq(Mux(for_register, self.probed, self.o.valid & self.o.ready)),
-            self.refused.eq(self.probing & Mux(asked, ~for_register, busy | wants_read)),
+        ]
+        # For a register from a register, for its words are decided upon in the same cycle.
+        refuses = self.probing & Mux(asked, ~for_register, busy | wants_read)
+        m.d.sync += [
+            self.probed.eq(asked & there & for_register & ~self.probed),
+            self.refused.eq(refuses & ~self.refused),
         ]
         for name in self.configs:
             m.d.comb += getattr(self, name).data.ready.eq(done & (engine == number(name)))
@@ -148,7 +152,9 @@ class Router(wiring.Component):
                 read.payload.eq(item.data),
                 self.i.ready.eq(read.ready),
             ]
-        with m.Elif(~asked & ~wants_read & self.probing & (self.probe.engine == own)):
+        with m.Elif(
+            ~asked & ~wants_read & self.probing & ~self.refused & (self.probe.engine == own)
+        ):
             m.d.comb += [
                 read.valid.eq(~getattr(self, name).busy),
                 *self._counter_request(name, read.payload),

@@ -21,7 +21,6 @@ from spec.frames import (
     Kind,
     Outcome,
 )
-from spec.messages import WORD_BITS
 
 FIRST = HEAD_BYTES + LAST_BYTES
 """Where the words of a frame begin."""
@@ -92,6 +91,7 @@ class UartExchange(wiring.Component):
         m.d.sync += at.eq(Mux(self.done, 0, self.address))
 
         given = Signal(max(REQUEST_BYTES.values()) * BYTE_BITS)
+        m.d.sync += self.o.valid.eq(0)
         with m.FSM(name="place"):
             with m.State("IDLE"):
                 m.d.sync += number.eq(self.data)
@@ -161,12 +161,11 @@ class UartExchange(wiring.Component):
             m.next = "WORD"
 
     def _hand_on(self, m: Module, at: Signal, ends: Signal, given: Signal) -> None:
-        """Make words of bytes."""
-        before = Signal(WORD_BITS - BYTE_BITS)
-        m.d.sync += before.eq(Cat(before, self.data) >> BYTE_BITS)
-        m.d.comb += [
+        """Make words of bytes, in a register."""
+        word = self.o.payload.word
+        m.d.sync += [
             self.o.valid.eq(at % WORD_BYTES == (FIRST - 1) % WORD_BYTES),
-            self.o.payload.word.eq(Cat(before, self.data)),
+            word.eq(Cat(word, self.data) >> BYTE_BITS),
             self.o.payload.last.eq(given[0] & ends),
         ]
         with m.If(ends):

@@ -42,7 +42,7 @@ MAC_CYCLES = 3
 """Cycles from an entry's leaving matrix read until its accumulator is written: decode, multiply,
 add."""
 
-TO_PES, FROM_PES = 2, 2
+TO_PES, FROM_PES = 2, 3
 """Registers on the way to every PE and back, with ``pe_registers``: at its ports, and where the
 ways of all PEs part or meet."""
 

@@ -60,10 +60,10 @@ class Bench:
         self.samples: list[tuple] = []
 
     async def answer(self, ctx) -> None:
-        """Each target answers in the cycle after it was asked, a registered PE three later, and is
-        zero otherwise."""
-        late = 3 * self.config.pe_registers
-        ways = {name: [0] * (late if name != CONTROL else 0) for name in self.targets}
+        """Each target answers in the cycle after it was asked, a registered PE three later, central
+        control of a pipelined array one later, and is zero otherwise."""
+        late, late_control = 3 * self.config.pe_registers, int(self.config.scan_pipeline)
+        ways = {name: [0] * (late_control if name == CONTROL else late) for name in self.targets}
         ports = [
             port
             for target in self.targets.values()
@@ -124,9 +124,9 @@ def test_any_traffic(
     pes: int, double_buffer: bool, pipeline: dict[str, bool], rng: np.random.Generator
 ) -> None:
     """Writes and reads at once, to all targets and to none, while I/O mode comes and goes. With
-    ``scan_pipeline`` alone they come to PEs a cycle later."""
+    ``scan_pipeline`` they come to PEs a cycle later."""
     config = preset("tiny", pes=pes, clusters=1, double_buffer=double_buffer, **pipeline)
-    late = pipeline["scan_pipeline"] and not pipeline["pe_registers"]
+    late = pipeline["scan_pipeline"]
     for number, (maker, taker) in enumerate(paces(rng)):
         bench = Bench(config)
         writes, reads = draw(rng, config, 25, "write"), draw(rng, config, 25, "read")
@@ -175,16 +175,17 @@ def test_writes_while_computing(double_buffer: bool, rng: np.random.Generator) -
     assert written[before:] == list(range(200, 200 + len(requests) - before))
 
 
-@pytest.mark.parametrize(("pipeline", "latency"), [*zip(PIPELINES, [2, 3, 5], strict=True)])
+@pytest.mark.parametrize(("pipeline", "latency"), [*zip(PIPELINES, [2, 3, 6], strict=True)])
 def test_steady_traffic(pipeline: dict[str, bool], latency: int, rng: np.random.Generator) -> None:
-    """A write in every cycle; a read when the one before is answered, ``latency`` cycles later."""
+    """A write in every cycle; a read when the one before is answered, ``latency`` cycles later, and
+    its answer taken."""
     config = preset("tiny", **pipeline)
     writes, reads = draw(rng, config, 30, "write"), draw(rng, config, 30, "read")
     written, _, _ = Bench(config).run(writes, [])
     assert written == list(range(30))
     bench = Bench(config)
     _, asked, taken = bench.run([], reads)
-    assert asked == list(range(0, 30 * latency, latency))
+    assert asked == list(range(0, 30 * (latency + 1), latency + 1))
     assert bench.dut.latency == latency
     assert [cycle for cycle, _ in taken] == [cycle + latency for cycle in asked]
 
@@ -196,4 +197,4 @@ def test_writes_go_first(rng: np.random.Generator) -> None:
         draw(rng, config, 20, "write"), draw(rng, config, 3, "read")
     )
     assert written == list(range(20))
-    assert asked == [20, 22, 24]
+    assert asked == [20, 23, 26]
