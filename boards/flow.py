@@ -15,9 +15,9 @@ from spec.files import make_folder
 from sw.host.progress import progress
 
 NAME = "top"
-KEEP = "eie_pe eie_station nm_mac nm_requantize"
-"""Modules with many instances are synthesized once, each by itself, and registers that hold the
-same in several of them stay where they are needed."""
+KEEP = "eie_pe eie_station nm_acts nm_column nm_distribute nm_mac nm_requantize nm_strips"
+"""Modules with many instances, or large ones, are synthesized once, each by itself, and registers
+that hold the same in several of them stay where they are needed."""
 
 STEPS = {
     "yosys": "synthesize",

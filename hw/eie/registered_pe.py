@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from amaranth import Cat, Module, Signal, Value
+from amaranth import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -10,6 +10,7 @@ from hw.eie.broadcast import ROOM_PLACES, unseen_shape
 from hw.eie.payloads import column_layout
 from hw.eie.pe import ProcessingElement, element_latency, element_members
 from hw.streams import steady
+from spec.config import bits_for
 from spec.eie.config import EieConfig
 from spec.eie.queues import FROM_PES, TO_PES
 
@@ -84,8 +85,11 @@ class RegisteredElement(wiring.Component):
             element.broadcast.payload.eq(self.broadcast.payload),
             self.idle.eq(element.idle & ~comes),
         ]
-        places = element.places
-        m.d.sync += self.room.eq(Cat(places > at + comes for at in range(ROOM_PLACES)))
+        # More than can matter are as good as any number: so few bits are compared.
+        low = bits_for(ROOM_PLACES)
+        many, few = element.places[low:].any(), element.places[:low]
+        free = (Mux(comes, few > at + 1, few > at) for at in range(ROOM_PLACES))
+        m.d.sync += self.room.eq(Cat(many | one for one in free))
 
         # Say when a broadcast waits for this PE: there was no place for it, as the scan knew it.
         offered, unseen = Signal(), Signal(unseen_shape())

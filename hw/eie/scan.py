@@ -232,9 +232,15 @@ class Scan(wiring.Component):
                 of_layer.eq(coming[0] - config.pes),
                 of_memory.eq(coming[1] - cluster_pes),
             ]
-            for pe in range(config.sector_pes):
-                behind = (count <= pe for count in coming)
-                m.d.sync += self.beyond[pe].eq(Cat(behind).any())
+            ends = [[self._ends(count, pe) for pe in range(config.sector_pes)] for count in coming]
+            m.d.sync += self.beyond.eq(Cat(ends[0]) | Cat(ends[1]))
+
+    def _ends(self, count: Signal, pe: int) -> Value:
+        """Whether so many columns end at this PE or before it: compared in the few bits that differ
+        from one PE to another."""
+        bits = bits_for(self.config.sector_pes - 1)
+        many = count[bits:-1].any()
+        return count[-1] | (~many & (count[:bits] <= pe))
 
     def _cluster_pes(self, m: Module) -> Signal:
         """PEs of a cluster in the running pass."""

@@ -18,7 +18,7 @@ class Datapath(wiring.Component):
     Members
     -------
     lines, at, mode : In
-        Of each column, as :class:`hw.nm.distribute.Distribute` takes them.
+        Of each column, and of a run, as :class:`hw.nm.distribute.Distribute` takes them.
     valid, first, weights, places, hand_over : In
         As :class:`hw.nm.array.MacArray` takes them.
     o : Out

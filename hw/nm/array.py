@@ -1,11 +1,11 @@
 """The array of MAC units: output-stationary, with a drain behind every column."""
 
-from amaranth import Module, Signal, signed
+from amaranth import Module
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.emit import Placed
-from hw.nm.mac import Mac
+from hw.nm.column import MacColumn, column_latency
 from hw.nm.payloads import places_layout, sums_layout, weights_layout, windows_layout
 from spec.nm.config import NmConfig
 
@@ -19,7 +19,7 @@ class MacArray(wiring.Component):
     Attributes
     ----------
     latency : int
-        Cycles from a step's operands until its sums can be handed over.
+        :func:`hw.nm.column.column_latency`.
 
     Members
     -------
@@ -35,10 +35,9 @@ class MacArray(wiring.Component):
         Row r of the sums, r + 1 cycles after they were handed over.
     """
 
-    latency = Mac.latency
-
     def __init__(self, config: NmConfig):
         self.config = config
+        self.latency = column_latency(config)
         members = {
             "valid": In(1),
             "first": In(1),
@@ -52,33 +51,18 @@ class MacArray(wiring.Component):
         super().__init__(members)
 
     def elaborate(self, platform):
-        config = self.config
         m = Module()
-        for column in range(config.columns):
-            behind = None
-            for row in reversed(range(config.rows)):
-                mac = Placed(Mac(config), "nm_mac")
-                m.submodules[f"mac{row}_{column}"] = mac
-                self._feed(m, mac, row, column)
-
-                # Take over the sum, or move what stands behind one row on.
-                drain = Signal(signed(config.acc_bits), name=f"drain{row}_{column}")
-                with m.If(self.hand_over):
-                    m.d.sync += drain.eq(mac.o)
-                if behind is not None:
-                    with m.Else():
-                        m.d.sync += drain.eq(behind)
-                behind = drain
-            m.d.comb += self.o[column].eq(behind)
+        for number in range(self.config.columns):
+            column = Placed(MacColumn(self.config), "nm_column")
+            m.submodules[f"column{number}"] = column
+            m.d.comb += [
+                column.valid.eq(self.valid),
+                column.first.eq(self.first),
+                column.weights.eq(self.weights),
+                column.windows.eq(self.windows[number]),
+                column.hand_over.eq(self.hand_over),
+                self.o[number].eq(column.o),
+            ]
+            if self.config.place_bits:
+                m.d.comb += column.places.eq(self.places)
         return m
-
-    def _feed(self, m: Module, mac, row: int, column: int) -> None:
-        """Give a MAC unit what its row and its column share."""
-        m.d.comb += [
-            mac.valid.eq(self.valid),
-            mac.first.eq(self.first),
-            mac.weights.eq(self.weights[row]),
-            mac.windows.eq(self.windows[column]),
-        ]
-        if self.config.place_bits:
-            m.d.comb += mac.places.eq(self.places[row])

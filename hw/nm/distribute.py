@@ -28,6 +28,7 @@ class Distribute(wiring.Component):
     at : In
         The step's first input, in the line; a multiple of the mode's inputs of a step.
     settings : In
+        Of the run, a cycle before its first step at least; kept beside what they control.
     o : Out
     """
 
@@ -49,12 +50,14 @@ class Distribute(wiring.Component):
         m = Module()
         cuts = self._cut()
         windows = Signal(windows_layout(config))
+        running = Signal.like(self.settings.mode)
+        m.d.sync += running.eq(self.settings.mode)
 
         # Lay out windows. A mode of narrow groups leaves the rest of a window to the others.
         for k in range(config.multipliers):
             for place in range(config.m):
                 wide = [mode for mode in config.modes if mode.m > place]
-                with m.Switch(self.settings.mode):
+                with m.Switch(running):
                     for mode in wide:
                         act = cuts[config.step_inputs(mode)][k // mode.n * mode.m + place]
                         with m.Default() if mode is wide[-1] else m.Case(config.mode_number(mode)):

@@ -63,8 +63,8 @@ class NmArray(wiring.Component):
         m.submodules.control = control = Control(config)
         m.submodules.host = host = HostPort(config)
         m.submodules.counters = counters = Counters(config)
-        m.submodules.strips = strips = StripBuffer(config)
-        m.submodules.acts = acts = ActBuffer(config)
+        m.submodules.strips = strips = Placed(StripBuffer(config), "nm_strips")
+        m.submodules.acts = acts = Placed(ActBuffer(config), "nm_acts")
         m.submodules.gather = gather = Gather(config)
         m.submodules.array = array = MacArray(config)
         loader, sequencer = Loader(config), Sequencer(config)
@@ -115,7 +115,7 @@ class NmArray(wiring.Component):
         ]
 
     def _load(
-        self, m: Module, control: Control, loader: Loader, strips: StripBuffer, acts: ActBuffer
+        self, m: Module, control: Control, loader: Loader, strips: Placed, acts: Placed
     ) -> None:
         """Words to the buffers. The stream stands still between runs."""
         m.d.comb += [
@@ -151,8 +151,8 @@ class NmArray(wiring.Component):
         m: Module,
         travel: Travel,
         gather: Gather,
-        strips: StripBuffer,
-        acts: ActBuffer,
+        strips: Placed,
+        acts: Placed,
         loader: Loader,
     ) -> None:
         """Read a step's weights, and its line of activations. A part that others follow is done
@@ -176,8 +176,8 @@ class NmArray(wiring.Component):
         m: Module,
         control: Control,
         travel: Travel,
-        strips: StripBuffer,
-        acts: ActBuffer,
+        strips: Placed,
+        acts: Placed,
         array: MacArray,
     ) -> None:
         """Give activations to the columns and weights to the rows, multiply and add."""
@@ -206,7 +206,7 @@ class NmArray(wiring.Component):
         travel: Travel,
         array: MacArray,
         drain: Drain,
-        strips: StripBuffer,
+        strips: Placed,
         loader: Loader,
     ) -> None:
         """Drain tile after tile. The stream stands still between runs."""

@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.nm.act_buffer import act_latency
-from hw.nm.array import MacArray
+from hw.nm.column import column_latency
 from hw.nm.gather import Gather
 from hw.nm.payloads import step_layout
 from hw.nm.strip_buffer import weight_latency
@@ -21,7 +21,7 @@ def stages(config: NmConfig) -> dict[str, int]:
         "read": read,
         "distribute": read + act_latency(config),
         "select": select,
-        "hand_over": select + MacArray.latency,
+        "hand_over": select + column_latency(config),
     }
 
 

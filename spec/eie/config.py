@@ -346,10 +346,9 @@ PRESETS: dict[str, EieConfig] = {
     # multiplier, and everything deep is sixteen or thirty-two words. Lines and runs use all 36 bits
     # of a block RAM's word.
     "fpga64": _FPGA64,
-    # Half as many, with twice the memories each.
-    "fpga32": replace(
-        _FPGA64, pes=32, act_rows=32, biases=32, lines=2048, columns=2048, queue_depth=32
-    ),
+    # Half as many, with room for more layers' pointers: four block RAMs each. (With six, for twice
+    # the lines, hardly one is left, and some end up far from what they belong to.)
+    "fpga32": replace(_FPGA64, pes=32, act_rows=32, biases=32, columns=2048, queue_depth=32),
     # An LFE5U-25F or 12F, and all of LeNet-300-100 at 8 %.
     "fpga6": replace(_FPGA64, pes=6, rows=64, act_rows=256, biases=128, lines=1024, columns=2048),
     # An LFE5U-45F.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hw.measure.datapath import Datapath
-from hw.nm.array import MacArray
+from hw.nm.column import column_latency
 from hw.nm.distribute import Distribute
 from spec.nm.config import Mode, NmConfig, preset
 from tests.hw.streams import play
@@ -21,14 +21,15 @@ def assert_step(rng: np.random.Generator, config: NmConfig, mode: Mode, at: int)
     step = {"valid": 1, "first": 1, "weights": weights.tolist()}
     if config.place_bits:
         step["places"] = places.tolist()
-    hand_over = Distribute.latency + MacArray.latency
+    hand_over = Distribute.latency + column_latency(config)
     steps: list[dict] = [{} for _ in range(hand_over + 2 + config.rows)]
-    steps[0] = {"lines": lines.tolist(), "at": at, "mode": config.mode_number(mode)}
+    steps[0] = {"lines": lines.tolist(), "at": at}
     steps[Distribute.latency] = step
     steps[Distribute.latency + 1] = {"valid": 0}
     steps[hand_over] = {"hand_over": 1}
     steps[hand_over + 1] = {"hand_over": 0}
-    found = [o for (o,) in play(Datapath(config), steps, ["o"])]
+    before = {"mode": config.mode_number(mode)}
+    found = [o for (o,) in play(Datapath(config), [before, *steps], ["o"])][1:]
     groups = np.arange(count) // mode.n * mode.m
     for row in range(config.rows):
         picked = lines[:, at + groups + places[row]]

@@ -4,21 +4,25 @@ import numpy as np
 import pytest
 
 from hw.nm.array import MacArray
+from hw.nm.column import column_latency
 from spec.nm.config import preset
 from tests.hw.streams import play
 
 pytestmark = pytest.mark.unit
 
 
-@pytest.mark.parametrize("changes", [{}, {"rows": 1, "columns": 1}, {"n": 1, "m": 1}], ids=str)
+@pytest.mark.parametrize(
+    "changes", [{}, {"rows": 1, "columns": 1}, {"n": 1, "m": 1}, {"pipeline": True}], ids=str
+)
 def test_tile_behind_tile(rng, changes):
     """Tiles of ``rows`` steps without a gap: each hands over in time, none disturbs another."""
     config = preset("tiny", **changes)
+    latency = column_latency(config)
     tiles, rows, columns, count = 4, config.rows, config.columns, config.multipliers
     weights = rng.integers(-128, 128, (tiles, rows, rows, count))
     places = rng.integers(0, config.m, weights.shape)
     windows = rng.integers(-128, 128, (tiles, rows, columns, count, config.m))
-    steps: list[dict] = [{} for _ in range(rows * (tiles + 1) + MacArray.latency + 1)]
+    steps: list[dict] = [{} for _ in range(rows * (tiles + 1) + latency + 1)]
     for tile, step in np.ndindex(tiles, rows):
         steps[tile * rows + step] = {
             "valid": 1,
@@ -29,7 +33,7 @@ def test_tile_behind_tile(rng, changes):
         if config.place_bits:
             steps[tile * rows + step]["places"] = places[tile, step].tolist()
     steps[tiles * rows]["valid"] = 0
-    hands = [(tile + 1) * rows - 1 + MacArray.latency for tile in range(tiles)]
+    hands = [(tile + 1) * rows - 1 + latency for tile in range(tiles)]
     for at, step in enumerate(steps):
         step["hand_over"] = int(at in hands)
     found = [o for (o,) in play(MacArray(config), steps, ["o"])]

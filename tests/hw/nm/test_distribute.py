@@ -20,13 +20,13 @@ CONFIGS = {
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 def test_every_window(rng, config):
-    steps, expected = [], []
     for number, mode in enumerate(config.modes):
+        steps, expected = [{"settings.mode": number}], []
         for at in range(0, config.line_inputs, config.step_inputs(mode)):
             line = rng.integers(-128, 128, config.line_inputs)
-            steps.append({"line": line.tolist(), "at": at, "settings.mode": number})
+            steps.append({"line": line.tolist(), "at": at})
             groups = at + np.arange(config.multipliers)[:, None] // mode.n * mode.m
             expected.append(line[groups + np.arange(mode.m)].tolist())
-    found = play(Distribute(config), steps, ["o"], tail=1)[Distribute.latency :]
-    for (windows,), groups in zip(found, expected, strict=True):
-        assert [window[: len(groups[0])] for window in windows] == groups
+        found = play(Distribute(config), steps, ["o"], tail=1)[1 + Distribute.latency :]
+        for (windows,), groups in zip(found, expected, strict=True):
+            assert [window[: len(groups[0])] for window in windows] == groups

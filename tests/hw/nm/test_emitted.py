@@ -141,7 +141,8 @@ def test_what_is_repeated_is_emitted_once(tmp_path):
     """MAC units, selects, what feeds columns, requantizers."""
     rtl = build(preset("tiny"), tmp_path / "out") / "rtl"
     for file, module, count in (
-        ("nm_array__array", "nm_mac", 4 * 2),
+        ("nm_array__array", "nm_column", 2),
+        ("nm_column", "nm_mac", 4),
         ("nm_mac", "nm_select", 2),
         ("nm_array", "nm_distribute", 2),
         ("nm_array__drain", "nm_requantize", 2),

@@ -1,0 +1,89 @@
+"""Column: the MAC units of a column, and the drain registers behind them."""
+
+from amaranth import Module, Signal, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.emit import Placed
+from hw.nm.mac import Mac
+from hw.nm.payloads import places_layout, weights_layout, windows_layout
+from spec.nm.config import NmConfig
+
+OF_ROW = ("weights", "places")
+"""Operands that are another one for each row."""
+
+
+def column_latency(config: NmConfig) -> int:
+    """Cycles from a step's operands until its sums can be handed over."""
+    return Mac.latency + config.pipeline
+
+
+class MacColumn(wiring.Component):
+    """A MAC unit for each row; all pick from the same windows.
+
+    With ``pipeline`` operands come into registers of the column first: weights have a long way to
+    all columns.
+
+    Attributes
+    ----------
+    latency : int
+        :func:`column_latency`.
+
+    Members
+    -------
+    valid, first : In
+        As those of :class:`hw.nm.mac.Mac`.
+    weights, places : In
+        Of each row.
+    windows : In
+    hand_over : In
+        Copy all sums into the drain registers; at most every ``rows`` cycles.
+    o : Out, signed
+        Row r of the sums, r + 1 cycles after they were handed over.
+    """
+
+    def __init__(self, config: NmConfig):
+        self.config = config
+        self.latency = column_latency(config)
+        members = {
+            "valid": In(1),
+            "first": In(1),
+            "weights": In(data.ArrayLayout(weights_layout(config), config.rows)),
+            "windows": In(windows_layout(config)),
+            "hand_over": In(1),
+            "o": Out(signed(config.acc_bits)),
+        }
+        if config.place_bits:
+            members["places"] = In(data.ArrayLayout(places_layout(config), config.rows))
+        super().__init__(members)
+
+    def elaborate(self, platform):
+        config = self.config
+        m = Module()
+        operands = {name: getattr(self, name) for name in self._operands()}
+        if config.pipeline:
+            operands = {
+                name: Signal.like(port, name=f"own_{name}") for name, port in operands.items()
+            }
+            m.d.sync += [own.eq(getattr(self, name)) for name, own in operands.items()]
+
+        behind = None
+        for row in reversed(range(config.rows)):
+            m.submodules[f"mac{row}"] = mac = Placed(Mac(config), "nm_mac")
+            for name, own in operands.items():
+                m.d.comb += getattr(mac, name).eq(own[row] if name in OF_ROW else own)
+
+            # Take over the sum, or move what stands behind one row on.
+            drain = Signal(signed(config.acc_bits), name=f"drain{row}")
+            with m.If(self.hand_over):
+                m.d.sync += drain.eq(mac.o)
+            if behind is not None:
+                with m.Else():
+                    m.d.sync += drain.eq(behind)
+            behind = drain
+        m.d.comb += self.o.eq(behind)
+        return m
+
+    def _operands(self) -> list[str]:
+        """The ports that a step's operands come on."""
+        return [name for name in self.signature.members if name not in ("hand_over", "o")]
