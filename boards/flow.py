@@ -8,6 +8,7 @@ from typing import Any
 from amaranth.vendor import LatticePlatform
 
 from boards.top import Top
+from hw.measure.ecp5 import small_logic
 from hw.measure.tools import Tool, Yosys, find_yosys
 from hw.programs import find_program, version_of
 from spec.errors import Failure, UserError
@@ -73,7 +74,7 @@ def prepare(
     """Write a design and its scripts into a folder; the commands that make a bitstream of it."""
     # Picoseconds that lookup tables may take, for the most of a period goes by on wires: what is
     # faster is made smaller instead.
-    area = f"scratchpad -set abc9.D {LOGIC * 1e12 / clock_hz:.0f}"
+    area = "\n".join(small_logic(LOGIC * 1e12 / clock_hz))
     plan = platform.prepare(
         top,
         NAME,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from amaranth import Module, Mux, Signal, Value
+from amaranth import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -17,13 +17,21 @@ COUNT_BITS = bits_for(MANY)
 
 
 def count_few(m: Module, name: str, counts: Sequence[Value]) -> Value:
-    """How many these are together, up to :data:`MANY`: a tree of additions."""
+    """How many these are together, up to :data:`MANY`: a tree of additions, of two lookup tables
+    each."""
     if len(counts) == 1:
         return counts[0]
     half = len(counts) // 2
+    parts = (count_few(m, f"{name}0", counts[:half]), count_few(m, f"{name}1", counts[half:]))
+    (ones, twos), (more_ones, more_twos) = ((few[:1], few[1:].any()) for few in parts)
     few = Signal(COUNT_BITS, name=name)
-    total = count_few(m, f"{name}0", counts[:half]) + count_few(m, f"{name}1", counts[half:])
-    m.d.comb += few.eq(Mux(total > MANY, MANY, total))
+    odd_above = (twos & more_twos) | ones | more_ones
+    m.d.comb += few.eq(
+        Cat(
+            Mux(twos | more_twos, odd_above, ones ^ more_ones),
+            twos | more_twos | (ones & more_ones),
+        )
+    )
     return few
 
 

@@ -1,7 +1,7 @@
 """Scan: walks through a cluster's rows of source activations and broadcasts every non-zero one to
 its own sector."""
 
-from amaranth import Cat, Module, Signal, Value, signed
+from amaranth import Cat, Const, Module, Signal, Value, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -232,15 +232,15 @@ class Scan(wiring.Component):
                 of_layer.eq(coming[0] - config.pes),
                 of_memory.eq(coming[1] - cluster_pes),
             ]
-            ends = [[self._ends(count, pe) for pe in range(config.sector_pes)] for count in coming]
-            m.d.sync += self.beyond.eq(Cat(ends[0]) | Cat(ends[1]))
+            m.d.sync += self.beyond.eq(self._behind(coming[0]) | self._behind(coming[1]))
 
-    def _ends(self, count: Signal, pe: int) -> Value:
-        """Whether so many columns end at this PE or before it: compared in the few bits that differ
-        from one PE to another."""
-        bits = bits_for(self.config.sector_pes - 1)
-        many = count[bits:-1].any()
-        return count[-1] | (~many & (count[:bits] <= pe))
+    def _behind(self, count: Signal) -> Value:
+        """Which PEs stand behind so many columns: shifted out by the few bits that matter."""
+        pes = self.config.sector_pes
+        bits = bits_for(pes - 1)
+        none, many = count[-1], count[bits:-1].any()
+        behind = Const(-1, pes) << count[:bits]
+        return none.replicate(pes) | (behind[:pes] & ~many.replicate(pes))
 
     def _cluster_pes(self, m: Module) -> Signal:
         """PEs of a cluster in the running pass."""

@@ -86,7 +86,7 @@ def _count_ice40(cells: Mapping[str, int], depth: int) -> Figures:
 FAMILIES: dict[str, Family] = {
     "ecp5": Family(
         ecp5.PART,
-        (ecp5.FOR_GOAL, "synth_ecp5 -top {top}"),
+        (*ecp5.FOR_GOAL, "synth_ecp5 -top {top}"),
         ("LUT4", "CCU2C", "PFUMX", "L6MUX21"),
         _count_ecp5,
     ),

@@ -73,7 +73,7 @@ def _clock(unit: Unit, config: Config, seeds: int, folder: Path) -> dict[str, An
     make_folder(inside)
     for name, text in ecp5.verilog(unit.make(config), unit.top).items():
         write_file(inside / name, text.encode())
-    ecp5.synthesize(yosys, unit.top, inside, [ecp5.FOR_GOAL])
+    ecp5.synthesize(yosys, unit.top, inside, ecp5.FOR_GOAL)
     fits = [ecp5.place(nextpnr, seed, inside) for seed in range(1, seeds + 1)]
     return {
         "tools": {tool.name: tool.version for tool in (yosys, nextpnr)},

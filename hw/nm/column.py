@@ -60,12 +60,12 @@ class MacColumn(wiring.Component):
     def elaborate(self, platform):
         config = self.config
         m = Module()
-        operands = {name: getattr(self, name) for name in self._operands()}
-        if config.pipeline:
-            operands = {
-                name: Signal.like(port, name=f"own_{name}") for name, port in operands.items()
-            }
-            m.d.sync += [own.eq(getattr(self, name)) for name, own in operands.items()]
+        operands = {}
+        for name in self._operands():
+            operands[name] = port = getattr(self, name)
+            if config.pipeline:
+                operands[name] = Signal.like(port, name=f"own_{name}")
+                m.d.sync += operands[name].eq(port)
 
         behind = None
         for row in reversed(range(config.rows)):

@@ -343,9 +343,9 @@ PRESETS: dict[str, EieConfig] = {
         scan_ahead=False,
     ),
     # 64 PEs on an LFE5U-85F: each takes three block RAMs (two of lines, one of pointers) and one
-    # multiplier, and everything deep is sixteen or thirty-two words. Lines and runs use all 36 bits
+    # multiplier, and everything else is sixteen or thirty-two words. Lines and runs use all 36 bits
     # of a block RAM's word.
-    "fpga64": _FPGA64,
+    "fpga64": replace(_FPGA64, rows=16, codebooks=2),
     # Half as many, with room for more layers' pointers: four block RAMs each. (With six, for twice
     # the lines, hardly one is left, and some end up far from what they belong to.)
     "fpga32": replace(_FPGA64, pes=32, act_rows=32, biases=32, columns=2048, queue_depth=32),
