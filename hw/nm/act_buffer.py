@@ -9,21 +9,17 @@ from hw.nm.payloads import LineWrite, addresses_layout, column_layout
 from spec.nm.config import BANKS, NmConfig
 
 
-def act_latency(config: NmConfig) -> int:
-    """Cycles from addresses to the line."""
-    return Ram.latency + config.pipeline
-
-
 class ActBuffer(wiring.Component):
     """One block is computed from while the next one is loaded.
 
     Every input of a line has a memory (several, if its activations of all columns are wider than a
-    word of the load stream). The bank is the lowest bit of an address.
+    word of the load stream). The bank is the lowest bit of an address. With ``pipeline`` words are
+    written a cycle later, which is soon enough.
 
     Attributes
     ----------
     latency : int
-        Cycles from addresses to ``o``: 1, or 2 with ``pipeline``.
+        Cycles from addresses to ``o``: 1.
 
     Members
     -------
@@ -34,9 +30,10 @@ class ActBuffer(wiring.Component):
         What each column takes of the line.
     """
 
+    latency = Ram.latency
+
     def __init__(self, config: NmConfig):
         self.config = config
-        self.latency = act_latency(config)
         super().__init__(
             {
                 "write": In(LineWrite(config)),
@@ -52,16 +49,20 @@ class ActBuffer(wiring.Component):
         m = Module()
         width = min(config.lane_bits, config.load_bits)
         in_word, in_lane = config.load_bits // width, config.lane_bits // width
-        line = []
+        line, write = [], self.write
+        if config.pipeline:
+            write = wiring.PureInterface(LineWrite(config), path=("late",))
+            for name in write.signature.members:
+                m.d.sync += getattr(write, name).eq(getattr(self.write, name))
         for number in range(config.line_bits // width):
             m.submodules[f"lane{number}"] = lane = Ram(width, BANKS * config.act_lines)
             word, part = divmod(number, in_word)
 
             # Write the parts of a word side by side.
             m.d.comb += [
-                lane.write_enable.eq(self.write.enable & (self.write.word == word)),
-                lane.write_address.eq(Cat(self.write.bank, self.write.line)),
-                lane.write_data.eq(self.write.data[part * width : (part + 1) * width]),
+                lane.write_enable.eq(write.enable & (write.word == word)),
+                lane.write_address.eq(Cat(write.bank, write.line)),
+                lane.write_data.eq(write.data[part * width : (part + 1) * width]),
             ]
 
             # Read each input at its own address.
@@ -73,8 +74,7 @@ class ActBuffer(wiring.Component):
 
         # Sort by columns.
         whole, slot = Signal(config.line_bits), config.act_slot_bits
-        domain = m.d.sync if config.pipeline else m.d.comb
-        domain += whole.eq(Cat(line))
+        m.d.comb += whole.eq(Cat(line))
         for column in range(config.columns):
             for k in range(config.line_inputs):
                 at = (k * config.columns + column) * slot

@@ -5,7 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.emit import Placed
-from hw.nm.column import MacColumn, column_latency
+from hw.nm.column import MacColumn
 from hw.nm.payloads import places_layout, sums_layout, weights_layout, windows_layout
 from spec.nm.config import NmConfig
 
@@ -19,7 +19,7 @@ class MacArray(wiring.Component):
     Attributes
     ----------
     latency : int
-        :func:`hw.nm.column.column_latency`.
+        Cycles from a step's operands until its sums can be handed over.
 
     Members
     -------
@@ -32,12 +32,13 @@ class MacArray(wiring.Component):
     hand_over : In
         Copy all sums into the drain registers; at most every ``rows`` cycles.
     o : Out
-        Row r of the sums, r + 1 cycles after they were handed over.
+        Row r of the sums, r + 1 cycles after they were handed over, or one more with ``pipeline``.
     """
+
+    latency = MacColumn.latency
 
     def __init__(self, config: NmConfig):
         self.config = config
-        self.latency = column_latency(config)
         members = {
             "valid": In(1),
             "first": In(1),

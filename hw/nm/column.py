@@ -13,21 +13,16 @@ OF_ROW = ("weights", "places")
 """Operands that are another one for each row."""
 
 
-def column_latency(config: NmConfig) -> int:
-    """Cycles from a step's operands until its sums can be handed over."""
-    return Mac.latency + config.pipeline
-
-
 class MacColumn(wiring.Component):
     """A MAC unit for each row; all pick from the same windows.
 
-    With ``pipeline`` operands come into registers of the column first: weights have a long way to
-    all columns.
+    With ``pipeline`` all that comes in goes into registers of the column first: there is a long way
+    to all columns.
 
     Attributes
     ----------
     latency : int
-        :func:`column_latency`.
+        Cycles from a step's operands until its sums can be handed over.
 
     Members
     -------
@@ -39,12 +34,13 @@ class MacColumn(wiring.Component):
     hand_over : In
         Copy all sums into the drain registers; at most every ``rows`` cycles.
     o : Out, signed
-        Row r of the sums, r + 1 cycles after they were handed over.
+        Row r of the sums, r + 1 cycles after they were handed over, or one more with ``pipeline``.
     """
+
+    latency = Mac.latency
 
     def __init__(self, config: NmConfig):
         self.config = config
-        self.latency = column_latency(config)
         members = {
             "valid": In(1),
             "first": In(1),
@@ -60,22 +56,22 @@ class MacColumn(wiring.Component):
     def elaborate(self, platform):
         config = self.config
         m = Module()
-        operands = {}
-        for name in self._operands():
-            operands[name] = port = getattr(self, name)
-            if config.pipeline:
-                operands[name] = Signal.like(port, name=f"own_{name}")
-                m.d.sync += operands[name].eq(port)
+        heard = {name: getattr(self, name) for name in self.signature.members if name != "o"}
+        if config.pipeline:
+            for name, port in heard.items():
+                heard[name] = Signal.like(port, name=f"own_{name}")
+                m.d.sync += heard[name].eq(port)
+        hand_over = heard.pop("hand_over")
 
         behind = None
         for row in reversed(range(config.rows)):
             m.submodules[f"mac{row}"] = mac = Placed(Mac(config), "nm_mac")
-            for name, own in operands.items():
-                m.d.comb += getattr(mac, name).eq(own[row] if name in OF_ROW else own)
+            for name, value in heard.items():
+                m.d.comb += getattr(mac, name).eq(value[row] if name in OF_ROW else value)
 
             # Take over the sum, or move what stands behind one row on.
             drain = Signal(signed(config.acc_bits), name=f"drain{row}")
-            with m.If(self.hand_over):
+            with m.If(hand_over):
                 m.d.sync += drain.eq(mac.o)
             if behind is not None:
                 with m.Else():
@@ -83,7 +79,3 @@ class MacColumn(wiring.Component):
             behind = drain
         m.d.comb += self.o.eq(behind)
         return m
-
-    def _operands(self) -> list[str]:
-        """The ports that a step's operands come on."""
-        return [name for name in self.signature.members if name not in ("hand_over", "o")]

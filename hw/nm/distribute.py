@@ -9,17 +9,23 @@ from spec.config import bits_for
 from spec.nm.config import NmConfig
 
 
+def distribute_latency(config: NmConfig) -> int:
+    """Cycles from a line to the windows."""
+    return 1 + config.pipeline
+
+
 class Distribute(wiring.Component):
     """Cuts a step's inputs out of a line, and lays a window of them before each multiplier.
 
     Which inputs depends on the mode and on where in the line the step begins. Everything that
     depends on modes is here, once per column: MAC units know of none. Beyond the group of its mode,
-    a window holds whatever is there.
+    a window holds whatever is there. With ``pipeline`` a line, which comes out of memories, goes
+    into a register of the column first.
 
     Attributes
     ----------
     latency : int
-        Cycles from ``line`` to ``o``: 1.
+        :func:`distribute_latency`.
 
     Members
     -------
@@ -32,10 +38,9 @@ class Distribute(wiring.Component):
     o : Out
     """
 
-    latency = 1
-
     def __init__(self, config: NmConfig):
         self.config = config
+        self.latency = distribute_latency(config)
         super().__init__(
             {
                 "line": In(column_layout(config)),
@@ -48,7 +53,7 @@ class Distribute(wiring.Component):
     def elaborate(self, platform):
         config = self.config
         m = Module()
-        cuts = self._cut()
+        cuts = self._cut(m)
         windows = Signal(windows_layout(config))
         running = Signal.like(self.settings.mode)
         m.d.sync += running.eq(self.settings.mode)
@@ -65,13 +70,17 @@ class Distribute(wiring.Component):
         m.d.sync += self.o.eq(windows)
         return m
 
-    def _cut(self) -> dict[int, list]:
+    def _cut(self, m: Module) -> dict[int, list]:
         """Inputs of a step, by their number: the halves of a line, of a half, and so on."""
-        part = [Cat(self.line[k]) for k in range(self.config.line_inputs)]
+        line, at = self.line, self.at
+        if self.config.pipeline:
+            line, at = Signal.like(line, reset_less=True), Signal.like(at, reset_less=True)
+            m.d.sync += [line.eq(self.line), at.eq(self.at)]
+        part = [Cat(line[k]) for k in range(self.config.line_inputs)]
         cuts = {len(part): part}
         while len(part) > self.config.multipliers:
             half = len(part) // 2
-            upper = self.at[half.bit_length() - 1]
+            upper = at[half.bit_length() - 1]
             part = [Mux(upper, part[k + half], part[k]) for k in range(half)]
             cuts[half] = part
         return cuts

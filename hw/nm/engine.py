@@ -210,7 +210,7 @@ class NmArray(wiring.Component):
         loader: Loader,
     ) -> None:
         """Drain tile after tile. The stream stands still between runs."""
-        connect(m, travel.hand_over, drain.i)
+        connect(m, travel.drain, drain.i)
         connect(m, drain.parameters, strips.parameters)
         connect(m, drain.strip_done, loader.strip_done)
         m.d.comb += [

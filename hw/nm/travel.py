@@ -4,8 +4,8 @@ from amaranth import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.nm.act_buffer import act_latency
-from hw.nm.column import column_latency
+from hw.nm.act_buffer import ActBuffer
+from hw.nm.column import MacColumn
 from hw.nm.gather import Gather
 from hw.nm.payloads import step_layout
 from hw.nm.strip_buffer import weight_latency
@@ -17,11 +17,13 @@ def stages(config: NmConfig) -> dict[str, int]:
     """Cycles from a step's issue until it stands there."""
     read = Gather.latency
     select = read + weight_latency(config)
+    hand_over = select + MacColumn.latency
     return {
         "read": read,
-        "distribute": read + act_latency(config),
+        "distribute": read + ActBuffer.latency,
         "select": select,
-        "hand_over": select + column_latency(config),
+        "hand_over": hand_over,
+        "drain": hand_over + config.pipeline,
     }
 
 
@@ -36,14 +38,14 @@ class Travel(wiring.Component):
     Members
     -------
     i : stream of steps, from the sequencer
-    read, distribute, select, hand_over : streams of steps
-        The step that stands before the memories, before distribute, before select, and before the
-        drain registers.
+    read, distribute, select, hand_over, drain : streams of steps
+        The step that stands before the memories, before distribute, before the columns, whose sums
+        they are to hand over, and whose sums they do.
     """
 
     def __init__(self, config: NmConfig):
         self.config = config
-        self.latency = stages(config)["hand_over"]
+        self.latency = stages(config)["drain"]
         step = steady(step_layout(config))
         super().__init__(
             {
@@ -52,12 +54,13 @@ class Travel(wiring.Component):
                 "distribute": Out(step),
                 "select": Out(step),
                 "hand_over": Out(step),
+                "drain": Out(step),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
-        taps = {stage: getattr(self, name) for name, stage in stages(self.config).items()}
+        taps = [(stage, getattr(self, name)) for name, stage in stages(self.config).items()]
         valid, step = self.i.valid, self.i.payload
         for stage in range(1, self.latency + 1):
             # Move on.
@@ -67,6 +70,7 @@ class Travel(wiring.Component):
             valid, step = next_valid, next_step
 
             # Show.
-            if stage in taps:
-                m.d.comb += [taps[stage].valid.eq(valid), taps[stage].payload.eq(step)]
+            for at, tap in taps:
+                if at == stage:
+                    m.d.comb += [tap.valid.eq(valid), tap.payload.eq(step)]
         return m

@@ -269,12 +269,14 @@ PRESETS: dict[str, NmConfig] = {
     # For an LFE5U-85F: 128 multipliers and 8 requantizers of two each, of its 156; 176 of its 208
     # block RAMs. 2048 lines are 40 tokens of 3072 inputs.
     "ecp5": replace(_DEFAULT, rows=8, act_lines=2048, load_bits=128),
-    # The same multipliers for a fast clock: buffers that leave room around them. 512 lines are 8
-    # tokens of 4096 inputs, or 40 of 784.
+    # The same multipliers for a fast clock: buffers that leave room around them, and scales that
+    # are powers of two, so that requantizing takes no multipliers. 512 lines are 8 tokens of 4096
+    # inputs, or 40 of 784.
     "fpga128": replace(
         _DEFAULT,
         rows=8,
         acc_bits=24,
+        multiplier_bits=1,
         weight_steps=1024,
         act_lines=512,
         gather_lines=64,

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from hw.measure.datapath import Datapath
-from hw.nm.column import column_latency
-from hw.nm.distribute import Distribute
+from hw.nm.column import MacColumn
+from hw.nm.distribute import distribute_latency
 from spec.nm.config import Mode, NmConfig, preset
 from tests.hw.streams import play
 
@@ -21,11 +21,12 @@ def assert_step(rng: np.random.Generator, config: NmConfig, mode: Mode, at: int)
     step = {"valid": 1, "first": 1, "weights": weights.tolist()}
     if config.place_bits:
         step["places"] = places.tolist()
-    hand_over = Distribute.latency + column_latency(config)
+    windows = distribute_latency(config)
+    hand_over = windows + MacColumn.latency
     steps: list[dict] = [{} for _ in range(hand_over + 2 + config.rows)]
     steps[0] = {"lines": lines.tolist(), "at": at}
-    steps[Distribute.latency] = step
-    steps[Distribute.latency + 1] = {"valid": 0}
+    steps[windows] = step
+    steps[windows + 1] = {"valid": 0}
     steps[hand_over] = {"hand_over": 1}
     steps[hand_over + 1] = {"hand_over": 0}
     before = {"mode": config.mode_number(mode)}

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from hw.nm.array import MacArray
-from hw.nm.column import column_latency
 from spec.nm.config import preset
 from tests.hw.streams import play
 
@@ -17,12 +16,12 @@ pytestmark = pytest.mark.unit
 def test_tile_behind_tile(rng, changes):
     """Tiles of ``rows`` steps without a gap: each hands over in time, none disturbs another."""
     config = preset("tiny", **changes)
-    latency = column_latency(config)
+    latency, late = MacArray.latency, int(config.pipeline)
     tiles, rows, columns, count = 4, config.rows, config.columns, config.multipliers
     weights = rng.integers(-128, 128, (tiles, rows, rows, count))
     places = rng.integers(0, config.m, weights.shape)
     windows = rng.integers(-128, 128, (tiles, rows, columns, count, config.m))
-    steps: list[dict] = [{} for _ in range(rows * (tiles + 1) + latency + 1)]
+    steps: list[dict] = [{} for _ in range(rows * (tiles + 1) + latency + late + 1)]
     for tile, step in np.ndindex(tiles, rows):
         steps[tile * rows + step] = {
             "valid": 1,
@@ -43,4 +42,4 @@ def test_tile_behind_tile(rng, changes):
         for step in range(rows):
             picked = windows[tile, step, column, unit, places[tile, step, row]]
             sums += (picked * weights[tile, step, row]).sum(axis=1)
-        assert found[hands[tile] + 1 + row] == sums.tolist()
+        assert found[hands[tile] + 1 + late + row] == sums.tolist()

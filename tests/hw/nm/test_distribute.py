@@ -14,6 +14,7 @@ CONFIGS = {
     "m8": preset("tiny", n=4, m=8),
     "wide words": preset("tiny", load_bits=512),
     "dense": preset("tiny", n=1, m=1, groups=2),
+    "pipeline": preset("tiny", pipeline=True),
     "one multiplier": preset("tiny", n=1, m=1, act_bits=16, columns=4),
 }
 
@@ -27,6 +28,7 @@ def test_every_window(rng, config):
             steps.append({"line": line.tolist(), "at": at})
             groups = at + np.arange(config.multipliers)[:, None] // mode.n * mode.m
             expected.append(line[groups + np.arange(mode.m)].tolist())
-        found = play(Distribute(config), steps, ["o"], tail=1)[1 + Distribute.latency :]
+        dut = Distribute(config)
+        found = play(dut, steps, ["o"], tail=dut.latency)[1 + dut.latency :]
         for (windows,), groups in zip(found, expected, strict=True):
             assert [window[: len(groups[0])] for window in windows] == groups
