@@ -39,11 +39,12 @@ class Sector(NamedTuple):
 
 
 class Ways(NamedTuple):
-    """What lies between a sector's scan and its PEs, if it is far: whether columns are on their
-    way, and over which stations."""
+    """What lies between a sector's scan and its PEs: whether columns are on their way, and over
+    which stations, if it is far; and who tells of errors."""
 
     in_flight: list[Value]
     stations: list[Placed]
+    tell: list[Placed]
 
 
 class EieArray(wiring.Component):
@@ -127,8 +128,10 @@ class EieArray(wiring.Component):
             control.broadcasts.eq(division.broadcasts),
             control.stalls.eq(division.stalls),
             control.idle.eq(Cat(pe.idle for pe in pes).all()),
-            control.row_error.eq(Cat(pe.row_error for pe in pes).any()),
-            control.pointer_error.eq(Cat(pe.pointer_error for pe in pes).any()),
+            control.row_error.eq(Cat(one.row_error for way in ways for one in way.tell).any()),
+            control.pointer_error.eq(
+                Cat(one.pointer_error for way in ways for one in way.tell).any()
+            ),
         ]
         return m
 
@@ -181,7 +184,7 @@ class EieArray(wiring.Component):
                 *(port_of(pe, path).eq(value) for path, value in sector.told.items()),
                 act.eq(pe.scan.data),
             ]
-        return Ways([], [])
+        return Ways([], [], sector.pes)
 
     def _connect_far(self, m: Module, division: Division, sector: Sector) -> Ways:
         """The same over registers."""
@@ -214,7 +217,7 @@ class EieArray(wiring.Component):
                 ahead.acts[place].eq(pe.scan.data),
                 row.acts[place].eq(ahead.o[place]),
             ]
-        return Ways([broadcast.in_flight], stations)
+        return Ways([broadcast.in_flight], stations, stations)
 
     def _connect_station(self, m: Module, station, told: Told, pes: list) -> None:
         """Between what its PEs hear and these."""
@@ -222,8 +225,11 @@ class EieArray(wiring.Component):
             name = "__".join(path)
             m.d.comb += getattr(station.i, name).eq(value)
             m.d.comb += [port_of(pe, path).eq(getattr(station.o, name)) for pe in pes]
-        for place, pe in enumerate(pes):
-            m.d.comb += station.room[place].eq(pe.room)
+        m.d.comb += [
+            *(room.eq(pe.room) for room, pe in zip(station.room, pes, strict=True)),
+            station.row_errors.eq(Cat(pe.row_error for pe in pes)),
+            station.pointer_errors.eq(Cat(pe.pointer_error for pe in pes)),
+        ]
 
     def _told(self, scan, control: CentralControl, stores: Signal) -> Told:
         """What the PEs of a sector hear from their scan and from central control."""

@@ -198,6 +198,7 @@ class ProcessingElement(wiring.Component):
             ),
         ]
         # Errors are known before the PE is idle; the end of a pass is noticed from a register, too.
+        # (A registered PE keeps that it is idle for a cycle, its station an error.)
         told = m.d.sync if self.config.scan_pipeline else m.d.comb
         told += [self.row_error.eq(rows.error), self.pointer_error.eq(pointers.error)]
         m.d.comb += [counters.events[name].eq(seen.get(name, late[name])) for name in PE_COUNTERS]

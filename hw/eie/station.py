@@ -46,6 +46,10 @@ class Station(wiring.Component):
     room : array, from each PE: bit n, more than n places are free
     common : Out
         Bit n: more than n places are free in each of them; a cycle later.
+    row_errors, pointer_errors : In
+        Of each PE.
+    row_error, pointer_error : Out
+        In any of them, a cycle later.
     """
 
     def __init__(self, config: EieConfig):
@@ -60,6 +64,10 @@ class Station(wiring.Component):
                 "host_o": Out(2).array(self.pes),
                 "room": In(ROOM_PLACES).array(self.pes),
                 "common": Out(ROOM_PLACES),
+                "row_errors": In(self.pes),
+                "pointer_errors": In(self.pes),
+                "row_error": Out(1),
+                "pointer_error": Out(1),
             }
         )
 
@@ -69,6 +77,8 @@ class Station(wiring.Component):
             m.d.sync += getattr(self.o, name).eq(getattr(self.i, name))
         m.d.sync += [
             *(there.eq(here) for there, here in zip(self.host_o, self.host, strict=True)),
+            self.row_error.eq(self.row_errors.any()),
+            self.pointer_error.eq(self.pointer_errors.any()),
             self.common.eq(Cat(Cat(pe[at] for pe in self.room).all() for at in range(ROOM_PLACES))),
         ]
         return m
