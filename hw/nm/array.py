@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.emit import Placed
 from hw.nm.column import MacColumn
+from hw.nm.mac import mac_latency
 from hw.nm.payloads import places_layout, sums_layout, weights_layout, windows_layout
 from spec.nm.config import NmConfig
 
@@ -35,10 +36,9 @@ class MacArray(wiring.Component):
         Row r of the sums, r + 1 cycles after they were handed over, or one more with ``pipeline``.
     """
 
-    latency = MacColumn.latency
-
     def __init__(self, config: NmConfig):
         self.config = config
+        self.latency = mac_latency(config)
         members = {
             "valid": In(1),
             "first": In(1),

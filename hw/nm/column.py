@@ -5,7 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.emit import Placed
-from hw.nm.mac import Mac
+from hw.nm.mac import Mac, mac_latency
 from hw.nm.payloads import places_layout, weights_layout, windows_layout
 from spec.nm.config import NmConfig
 
@@ -37,10 +37,9 @@ class MacColumn(wiring.Component):
         Row r of the sums, r + 1 cycles after they were handed over, or one more with ``pipeline``.
     """
 
-    latency = Mac.latency
-
     def __init__(self, config: NmConfig):
         self.config = config
+        self.latency = mac_latency(config)
         members = {
             "valid": In(1),
             "first": In(1),

@@ -5,10 +5,15 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.emit import Placed
-from hw.nm.dot import Dot
+from hw.nm.dot import Dot, dot_latency
 from hw.nm.payloads import places_layout, weights_layout, windows_layout
 from hw.nm.select import Select
 from spec.nm.config import NmConfig
+
+
+def mac_latency(config: NmConfig) -> int:
+    """Cycles from a step's operands until the accumulator holds its sum."""
+    return Select.latency + dot_latency(config) + 1
 
 
 class Mac(wiring.Component):
@@ -23,7 +28,7 @@ class Mac(wiring.Component):
     ----------
     latency : int
         Cycles from a step's operands until ``o`` holds its sum: 4, for select, multiply, add up and
-        accumulate.
+        accumulate, or 6 with ``pipeline``.
 
     Members
     -------
@@ -41,6 +46,7 @@ class Mac(wiring.Component):
 
     def __init__(self, config: NmConfig):
         self.config = config
+        self.latency = mac_latency(config)
         members = {
             "valid": In(1),
             "first": In(1),
@@ -58,7 +64,7 @@ class Mac(wiring.Component):
         m.submodules.dot = dot = Dot(config)
         selects = [Placed(Select(config), "nm_select") for _ in range(config.multipliers)]
         weights = Signal(weights_layout(config))
-        waiting = Signal(Select.latency + Dot.latency)
+        waiting = Signal(Select.latency + dot.latency)
         firsts = Signal.like(waiting)
 
         # Select an activation for each weight, and keep the weights beside them.

@@ -5,8 +5,8 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.nm.act_buffer import ActBuffer
-from hw.nm.column import MacColumn
 from hw.nm.gather import Gather
+from hw.nm.mac import mac_latency
 from hw.nm.payloads import step_layout
 from hw.nm.strip_buffer import weight_latency
 from hw.streams import steady
@@ -17,7 +17,7 @@ def stages(config: NmConfig) -> dict[str, int]:
     """Cycles from a step's issue until it stands there."""
     read = Gather.latency
     select = read + weight_latency(config)
-    hand_over = select + MacColumn.latency
+    hand_over = select + mac_latency(config)
     return {
         "read": read,
         "distribute": read + ActBuffer.latency,

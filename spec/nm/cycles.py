@@ -48,9 +48,10 @@ t + 12 queue         row 0 enters the result queue
 t + 13 result        row 0 is offered
 ====== ============= ==========================================================================
 
-With ``pipeline``, all from distribute on is a cycle later and all from select on two, for there is
-a register more in front of either; and all behind requantize four, for that has five registers
-then. Parts are as below: the memories are read in t + 2 as ever.
+With ``pipeline`` there is a register more in front of distribute, of select, of multiply and of
+sum, and two within requantize: all from distribute on is a cycle later, all from select on two, all
+from multiply on three, all from sum on four, and all behind requantize six. Parts are as below: the
+memories are read in t + 2 as ever.
 
 **Release.** When the last row of a strip's last tile has entered requantize (cycle
 t + 8 + rows for the strip's last step at t), the strip's bank is free, parameters included, and so
@@ -85,7 +86,7 @@ bank."""
 
 def accumulate_cycles(config: NmConfig) -> int:
     """Cycles from a step's issue until its sum stands in the accumulators."""
-    return 8 + 2 * config.pipeline
+    return 8 + 4 * config.pipeline
 
 
 def requantize_cycles(config: NmConfig) -> int:

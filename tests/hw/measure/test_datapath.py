@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from hw.measure.datapath import Datapath
-from hw.nm.column import MacColumn
 from hw.nm.distribute import distribute_latency
+from hw.nm.mac import mac_latency
 from spec.nm.config import Mode, NmConfig, preset
 from tests.hw.streams import play
 
@@ -22,7 +22,7 @@ def assert_step(rng: np.random.Generator, config: NmConfig, mode: Mode, at: int)
     if config.place_bits:
         step["places"] = places.tolist()
     windows = distribute_latency(config)
-    hand_over = windows + MacColumn.latency
+    hand_over = windows + mac_latency(config)
     steps: list[dict] = [{} for _ in range(hand_over + 2 + config.rows)]
     steps[0] = {"lines": lines.tolist(), "at": at}
     steps[windows] = step

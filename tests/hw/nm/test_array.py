@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from hw.nm.array import MacArray
+from hw.nm.mac import mac_latency
 from spec.nm.config import preset
 from tests.hw.streams import play
 
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.unit
 def test_tile_behind_tile(rng, changes):
     """Tiles of ``rows`` steps without a gap: each hands over in time, none disturbs another."""
     config = preset("tiny", **changes)
-    latency, late = MacArray.latency, int(config.pipeline)
+    latency, late = mac_latency(config), int(config.pipeline)
     tiles, rows, columns, count = 4, config.rows, config.columns, config.multipliers
     weights = rng.integers(-128, 128, (tiles, rows, rows, count))
     places = rng.integers(0, config.m, weights.shape)

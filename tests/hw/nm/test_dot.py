@@ -14,12 +14,13 @@ pytestmark = pytest.mark.unit
 
 
 def assert_sums(config: NmConfig, weights: np.ndarray, acts: np.ndarray) -> None:
-    """A plain sum of products, two cycles later; shapes (steps, multipliers)."""
+    """A plain sum of products, two cycles later, or four; shapes (steps, multipliers)."""
     steps = [
         {"weights": w, "acts": a} for w, a in zip(weights.tolist(), acts.tolist(), strict=True)
     ]
-    found = play(Dot(config), steps, ["o"], tail=Dot.latency)
-    assert [o for (o,) in found[Dot.latency :]] == (weights * acts).sum(axis=1).tolist()
+    latency = 4 if config.pipeline else 2
+    found = play(Dot(config), steps, ["o"], tail=latency)
+    assert [o for (o,) in found[latency:]] == (weights * acts).sum(axis=1).tolist()
 
 
 @pytest.mark.parametrize(("weight_bits", "act_bits"), [(2, 2), (3, 2), (2, 3)])
@@ -33,10 +34,11 @@ def test_every_pair_of_products(weight_bits, act_bits):
     assert_sums(config, cases[:, :2], cases[:, 2:])
 
 
+@pytest.mark.parametrize("pipeline", [False, True])
 @pytest.mark.parametrize(("n", "groups"), [(1, 1), (2, 1), (4, 2), (1, 16)])
-def test_many_multipliers(rng, n, groups):
+def test_many_multipliers(rng, n, groups, pipeline):
     """Random operands and the extremes, of full width."""
-    config = preset("tiny", n=n, m=4, groups=groups, act_bits=16)
+    config = preset("tiny", n=n, m=4, groups=groups, act_bits=16, pipeline=pipeline)
     shape = (20, config.multipliers)
     weights, acts = rng.integers(-128, 128, shape), rng.integers(-(2**15), 2**15, shape)
     weights[:2], acts[:2] = -128, [[-(2**15)], [2**15 - 1]]

@@ -12,8 +12,10 @@ from tests.hw.streams import play
 
 pytestmark = pytest.mark.unit
 
-LATENCY = 4
-"""What the cycle model counts from select to the accumulator."""
+
+def latency_of(config: NmConfig) -> int:
+    """What the cycle model counts from select to the accumulator."""
+    return 6 if config.pipeline else 4
 
 
 def assert_sums(config: NmConfig, steps: list[dict | None]) -> None:
@@ -21,7 +23,8 @@ def assert_sums(config: NmConfig, steps: list[dict | None]) -> None:
 
     A step has weights, places, windows and first; ``None`` is a gap, with junk on all ports.
     """
-    played, expected, total = [], [0] * LATENCY, 0
+    latency = latency_of(config)
+    played, expected, total = [], [0] * latency, 0
     for step in steps:
         if step:
             picked = [window[p] for window, p in zip(step["windows"], step["places"], strict=True)]
@@ -34,8 +37,8 @@ def assert_sums(config: NmConfig, steps: list[dict | None]) -> None:
     if not config.place_bits:
         played = [{k: v for k, v in step.items() if k != "places"} for step in played]
     played.append({"valid": 0})
-    found = play(Mac(config), played, ["o"], tail=LATENCY - 1)
-    assert Mac.latency == LATENCY
+    found = play(dut := Mac(config), played, ["o"], tail=latency - 1)
+    assert dut.latency == latency
     assert [o for (o,) in found] == expected
 
 
@@ -107,6 +110,7 @@ def test_both_most_negative_at_full_width():
         {"n": 1, "m": 1, "groups": 2},
         {"n": 1, "m": 1, "groups": 1},
         {"weight_bits": 4, "act_bits": 16},
+        {"pipeline": True},
     ],
     ids=str,
 )
