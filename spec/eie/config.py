@@ -85,7 +85,7 @@ class EieConfig(Config):
     pe_registers : bool
         Registers at the ports of every PE, for an array that is as large as a part: wires between
         PEs and what they share have cycles of their own. Needs ``scan_pipeline``, and wants queues
-        of six places or more.
+        of seven places or more.
     counter_bits : int
         Width of a performance counter; those of a PE may be narrower (:attr:`tally_bits`).
     """
