@@ -74,9 +74,9 @@ class PointerRead(wiring.Component):
                 self.o.payload.start.eq(store.start),
                 self.o.payload.end.eq(store.end),
                 self.o.payload.values.eq(self.i.payload.values),
-                backward.eq(store.end < store.start),
+                backward.eq(store.backward),
                 behind.eq(store.end > config.pointer_limit),
-                same.eq(store.end == store.start),
+                same.eq(store.same),
             ]
 
         # Hand on the span, or drop it.

@@ -8,7 +8,7 @@ from hw.eie.broadcast import ROOM_PLACES
 from hw.eie.registered_pe import registered_members
 from spec.eie.config import EieConfig
 
-MOST_PES = 8
+MOST_PES = 4
 
 NOT_TOLD = {"host", "reduced"}
 """What each PE hears alone, or over other registers."""

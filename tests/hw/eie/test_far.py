@@ -146,7 +146,7 @@ def test_rows_come_without_a_break(rng: np.random.Generator, share: float) -> No
 
 
 @pytest.mark.parametrize(
-    ("pes", "clusters", "count"), [(32, 1, 8), (64, 4, 8), (6, 1, 6), (12, 1, 6), (11, 1, 1)]
+    ("pes", "clusters", "count"), [(32, 1, 4), (64, 4, 4), (6, 1, 3), (12, 1, 4), (11, 1, 1)]
 )
 def test_stations_divide_a_sector(pes: int, clusters: int, count: int) -> None:
     assert station_pes(preset("tiny", pes=pes, clusters=clusters)) == count
