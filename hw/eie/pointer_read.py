@@ -1,6 +1,6 @@
 """Pointer read: where a column's entries begin and end, in one cycle."""
 
-from amaranth import Module, Signal
+from amaranth import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -57,7 +57,8 @@ class PointerRead(wiring.Component):
         m = Module()
         m.submodules.store = store = PointerStore(config)
         take = Signal()
-        backward, behind, same = Signal(), Signal(), Signal()
+        rises, same, swapped = Signal(), Signal(), Signal()
+        backward, behind = Signal(), Signal()
 
         # Read this pointer and the next one.
         m.d.comb += [store.enable.eq(self.comes), store.address.eq(self.coming)]
@@ -74,10 +75,12 @@ class PointerRead(wiring.Component):
                 self.o.payload.start.eq(store.start),
                 self.o.payload.end.eq(store.end),
                 self.o.payload.values.eq(self.i.payload.values),
-                backward.eq(store.backward),
-                behind.eq(store.end > config.pointer_limit),
+                rises.eq(store.rises),
                 same.eq(store.same),
+                swapped.eq(store.swapped),
+                behind.eq(store.end > config.pointer_limit),
             ]
+        m.d.comb += backward.eq(Mux(swapped, rises, ~(rises | same)))
 
         # Hand on the span, or drop it.
         m.d.comb += [

@@ -28,8 +28,9 @@ class PointerStore(wiring.Component):
         A column to look up.
     start, end : Out
         Its pointer and the one behind it, until the next column is looked up.
-    backward, same : Out
-        The one behind it is smaller, is the same.
+    rises, same, swapped : Out
+        Of both as they come out of the memories: the first is smaller, they are the same, and the
+        first is the one behind. (Compared so, they do not have to be put in order before.)
     write : pointers from the host
     """
 
@@ -43,8 +44,9 @@ class PointerStore(wiring.Component):
                 "address": In(config.pointer_address_bits),
                 "start": Out(config.pointer_bits),
                 "end": Out(config.pointer_bits),
-                "backward": Out(1),
+                "rises": Out(1),
                 "same": Out(1),
+                "swapped": Out(1),
                 "write": In(MemoryWrite(config.pointer_address_bits, config.pointer_bits)),
             }
         )
@@ -67,15 +69,15 @@ class PointerStore(wiring.Component):
             words.address.eq(Mux(self.write.enable, self.write.address, self.address)),
             self.start.eq(words.read_data),
             self.end.eq(words.next_data),
-            self.backward.eq(self.end < self.start),
-            self.same.eq(self.end == self.start),
+            self.rises.eq(self.start < self.end),
+            self.same.eq(self.start == self.end),
         ]
 
     def _banks(self, m: Module) -> None:
         config = self.config
         m.submodules.even = even = Ram(config.pointer_bits, config.bank_columns)
         m.submodules.odd = odd = Ram(config.pointer_bits, config.bank_columns)
-        is_odd, rises = Signal(), Signal()
+        is_odd = Signal()
 
         # Read this pointer and the next one; they never share a bank.
         with m.If(self.enable):
@@ -87,13 +89,9 @@ class PointerStore(wiring.Component):
             odd.read_address.eq(self.address >> 1),
             self.start.eq(Mux(is_odd, odd.read_data, even.read_data)),
             self.end.eq(Mux(is_odd, even.read_data, odd.read_data)),
-        ]
-
-        # Compare the banks, whichever comes first, and look only then.
-        m.d.comb += [
-            rises.eq(even.read_data < odd.read_data),
+            self.rises.eq(even.read_data < odd.read_data),
             self.same.eq(even.read_data == odd.read_data),
-            self.backward.eq(Mux(is_odd, rises, ~(rises | self.same))),
+            self.swapped.eq(is_odd),
         ]
 
         # Write what the host sends.
