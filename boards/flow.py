@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from amaranth.vendor import LatticePlatform
+from amaranth.vendor import LatticePlatform, SiliconBluePlatform
 
 from boards.top import Top
 from hw.measure.ecp5 import small_logic
@@ -72,15 +72,13 @@ def prepare(
     platform: Any, top: Top, folder: Path, *, clock_hz: float, seed: int
 ) -> list[list[str]]:
     """Write a design and its scripts into a folder; the commands that make a bitstream of it."""
-    # Picoseconds that lookup tables may take, for the most of a period goes by on wires: what is
-    # faster is made smaller instead.
-    area = "\n".join(small_logic(LOGIC * 1e12 / clock_hz))
+    # Most of a period goes by on wires: logic that is faster than the rest is made smaller instead.
+    passes = [f"setattr -mod -set keep_hierarchy 1 {KEEP}", *small_logic(LOGIC * 1e12 / clock_hz)]
+    open_tools = isinstance(platform, LatticePlatform | SiliconBluePlatform)
     plan = platform.prepare(
         top,
         NAME,
-        script_after_read=f"setattr -mod -set keep_hierarchy 1 {KEEP}\n{area}",
-        synth_opts=top.board.synthesis,
-        script_after_synth="tee -q -o cells.json stat -json",
+        **(_for_yosys(passes, top.board.synthesis) if open_tools else {}),
         nextpnr_opts=f"--report timing.json --seed {seed} --freq {clock_hz / 1e6:g} "
         f"--timing-allow-fail{LARGE if isinstance(platform, LatticePlatform) else ''}",
         emit_src=False,
@@ -90,6 +88,15 @@ def prepare(
     # What a platform does beyond the bitstream is for its own way of loading it.
     commands = json.loads(plan.files[f"build_{NAME}.json"])["commands"]
     return [command for command in commands if command[0] in STEPS]
+
+
+def _for_yosys(passes: Sequence[str], options: str) -> dict[str, str]:
+    """Passes in front of synthesis, and its options; and cells are counted behind it."""
+    return {
+        "script_after_read": "\n".join(passes),
+        "synth_opts": options,
+        "script_after_synth": "tee -q -o cells.json stat -json",
+    }
 
 
 def carry_out(command: Sequence[str], tool: Tool, folder: Path) -> None:

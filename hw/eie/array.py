@@ -58,7 +58,8 @@ class EieArray(wiring.Component):
     -------
     write, read, data : streams of the host
     start : In
-        A pulse of one cycle. Held, it is a start in every cycle: all but the first are errors.
+        A pulse of one cycle, behind the last write's. Held, it is a start in every cycle: all but
+        the first are errors.
     busy : Out
         A run is going on, or the accumulators are being cleared after reset.
     error : Out

@@ -34,7 +34,7 @@ class CentralControl(wiring.Component):
     Members
     -------
     start : In
-        Begin a run, in I/O mode.
+        Begin a run, in I/O mode, in a cycle behind the last write to the table.
     busy : Out
         Not in I/O mode.
     error : Out

@@ -16,7 +16,7 @@ AT_PORTS = 3
 
 
 class HostPort(wiring.Component):
-    """Takes a write in every cycle, and a read when the one before is answered, while the array is
+    """Takes a write in every cycle, and a read when the answer before is taken, while the array is
     in I/O mode; a double-buffered array takes writes to its memories while it computes, too.
 
     With ``scan_pipeline`` PEs hear of it a cycle later, with ``pe_registers`` two more. None looks

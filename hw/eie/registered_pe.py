@@ -22,7 +22,8 @@ DIRECT = {"sums", "reduced", "row_error", "pointer_error"}
 
 COMPARE_CYCLES = FROM_PES - 1 + TO_PES
 """From what is told of the queue's places until it is heard how many columns the scan then knew to
-be on their way: to the register where the ways of all PEs meet, and back through two."""
+be on their way: over the registers of its station and of the broadcast's decision, and back over
+two."""
 
 
 def registered_members(config: EieConfig) -> dict[str, wiring.Member]:

@@ -23,12 +23,12 @@ def count_few(m: Module, name: str, counts: Sequence[Value]) -> Value:
         return counts[0]
     half = len(counts) // 2
     parts = (count_few(m, f"{name}0", counts[:half]), count_few(m, f"{name}1", counts[half:]))
-    (ones, twos), (more_ones, more_twos) = ((few[:1], few[1:].any()) for few in parts)
+    (ones, twos), (more_ones, more_twos) = ((part[:1], part[1:].any()) for part in parts)
     few = Signal(COUNT_BITS, name=name)
-    odd_above = (twos & more_twos) | ones | more_ones
+    odd_or_full = (twos & more_twos) | ones | more_ones
     m.d.comb += few.eq(
         Cat(
-            Mux(twos | more_twos, odd_above, ones ^ more_ones),
+            Mux(twos | more_twos, odd_or_full, ones ^ more_ones),
             twos | more_twos | (ones & more_ones),
         )
     )

@@ -26,9 +26,9 @@ class Scan(wiring.Component):
 
     A pipelined scan reads a row ahead, and keeps the column that it found in a register, from which
     it is broadcast while the next one is looked for. Whether a row has a non-zero, and whether that
-    is its last, it also knows from registers: so detection leads to the column alone. If PEs are
-    registered, it is told when to read a row, and when the next one is at hand
-    (:class:`hw.eie.rows_ahead.RowsAhead`).
+    is its last, it also knows from registers: so detection leads to the column alone (unless an
+    exhausted row costs a cycle). If PEs are registered, it is told when to read a row, and when the
+    next one is at hand (:class:`hw.eie.rows_ahead.RowsAhead`).
 
     Members
     -------

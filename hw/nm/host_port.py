@@ -12,7 +12,8 @@ from spec.nm.iomap import Memory, address_bits
 
 
 class HostPort(wiring.Component):
-    """Takes a write in every cycle, and a read in every second one, while no run goes on.
+    """Takes a write in every cycle, and a read when the answer before is taken, while no run
+    goes on.
 
     Attributes
     ----------

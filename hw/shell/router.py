@@ -61,8 +61,8 @@ class Router(wiring.Component):
     i : stream of items
     o : stream of answers to messages
     eie, nm : an array, if there is one
-    probe, probing, probed, counter, refused : the register file's counters; they are refused while
-        the array runs, and while a message's read is under way
+    probe, probing, probed, counter, refused : the register file's counters, a cycle late; they are
+        refused while the array runs, and while a message's read is under way
     pass_number, pe : In
         Whose counters an EIE array shows.
     restart : In
@@ -116,7 +116,8 @@ class Router(wiring.Component):
             self.counter.eq(word),
             done.eq(Mux(for_register, self.probed, self.o.valid & self.o.ready)),
         ]
-        # For a register from a register, for its words are decided upon in the same cycle.
+        # The register file decides in the cycle in which it hears of these, so they are registers.
+        # The array's answer stays until then, and is taken: it moves, for nothing is started.
         refuses = self.probing & Mux(asked, ~for_register, busy | wants_read)
         m.d.sync += [
             self.probed.eq(asked & there & for_register & ~self.probed),

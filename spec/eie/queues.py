@@ -43,8 +43,8 @@ MAC_CYCLES = 3
 add."""
 
 TO_PES, FROM_PES = 2, 3
-"""Registers on the way to every PE and back, with ``pe_registers``: at its ports, and where the
-ways of all PEs part or meet."""
+"""Registers on the way to every PE and back, with ``pe_registers``: of its station and at its
+ports; and on the way back also that of the decision whether the next column may go."""
 
 ROW_CYCLES = TO_PES + 2
 """Cycles by which a row of activations then comes later: to the PE, and back over the register at

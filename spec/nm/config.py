@@ -87,8 +87,9 @@ class NmConfig(Config):
     load_bits : int
         Width of a word of the load stream: 64, 128, 256 or 512.
     pipeline : bool
-        A register more behind the activation and the weight buffer, and two in every requantizer,
-        for a fast clock: ``tail`` is three cycles longer, and a strip's bank is free a cycle later.
+        For a fast clock a register more behind the activation and the weight buffer, in front of
+        every column, in front of every multiplier and behind it, and two in every requantizer:
+        ``tail`` is six cycles longer, and a strip's bank is free four cycles later.
     counter_bits : int
         Width of a performance counter.
     """

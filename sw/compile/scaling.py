@@ -20,7 +20,14 @@ class MisfitError(Exception):
 
 
 def requantization(ratio: float, config: EieConfig | NmConfig) -> tuple[int, int]:
-    """Multiplier and shift for a real factor."""
+    """Multiplier and shift for a real factor.
+
+    A multiplier of one bit leaves powers of two: not the nearest one then, but the next smaller
+    one, or outputs that fitted in calibration would saturate.
+    """
+    if config.multiplier_bits == 1 and ratio > 0 and math.isfinite(ratio):
+        _, exponent = math.frexp(ratio)
+        ratio = math.ldexp(1, exponent - 1)
     try:
         multiplier, shift = choose_multiplier(
             ratio, multiplier_bits=config.multiplier_bits, shift_max=config.shift_max

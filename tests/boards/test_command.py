@@ -159,6 +159,9 @@ def test_every_variant_has_a_project(board, tmp_path):
         commands = flow.prepare(platform, top, folder, clock_hz=board.clock_hz, seed=7)
         assert {command[0] for command in commands} <= set(flow.STEPS)
         assert (folder / "skipstone_uart.v").exists()
+        # What is for yosys stands in its script, if there is one, and nowhere else.
+        told = [file.suffix for file in folder.glob("*.*") if flow.KEEP in file.read_text()]
+        assert told == [".ys"] * (commands[0][0] == "yosys")
         for command in commands:
             if command[0].startswith("nextpnr"):
                 assert command[command.index("--seed") + 1] == "7"

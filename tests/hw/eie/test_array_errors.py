@@ -90,10 +90,16 @@ def write_descriptor(machine: Machine, number: int, descriptor: Descriptor) -> N
     machine.write(Memory.DESCRIPTORS, words, number << descriptor_word_bits(machine.config))
 
 
-@pytest.mark.parametrize("name", ["ahead", "published", "pipeline", "clusters", "lanes"])
+STATIONS = replace(CONFIGS["registers"], pes=6, clusters=1)
+"""Two in its only sector."""
+
+
+@pytest.mark.parametrize(
+    "name", ["ahead", "published", "pipeline", "registers", "FPGA", "stations", "clusters", "lanes"]
+)
 def test_mistakes(name: str, rng: np.random.Generator) -> None:
     """Each has its code; what is right then runs, and counts, without a reset."""
-    config = CONFIGS[name]
+    config = STATIONS if name == "stations" else CONFIGS[name]
     widen = int(rng.integers(config.run_bits_most - config.run_bits + 1))
     machine = random_machine(rng, config, full=True, widen=widen)
     machine.assert_right()
