@@ -20,7 +20,7 @@ class Distribute(wiring.Component):
     Which inputs depends on the mode and on where in the line the step begins. Everything that
     depends on modes is here, once per column: MAC units know of none. Beyond the group of its mode,
     a window holds whatever is there. With ``pipeline`` a line, which comes out of memories, goes
-    into a register of the column first.
+    into a register of the column first, and so does the mode.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class Distribute(wiring.Component):
     at : In
         The step's first input, in the line; a multiple of the mode's inputs of a step.
     settings : In
-        Of the run, a cycle before its first step at least; kept beside what they control.
+        Of the run, a cycle before its first step at least.
     o : Out
     """
 
@@ -55,8 +55,10 @@ class Distribute(wiring.Component):
         m = Module()
         cuts = self._cut(m)
         windows = Signal(windows_layout(config))
-        running = Signal.like(self.settings.mode)
-        m.d.sync += running.eq(self.settings.mode)
+        running = self.settings.mode
+        if config.pipeline:
+            running = Signal.like(self.settings.mode)
+            m.d.sync += running.eq(self.settings.mode)
 
         # Lay out windows. A mode of narrow groups leaves the rest of a window to the others.
         for k in range(config.multipliers):
