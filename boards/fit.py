@@ -2,6 +2,7 @@
 that is; into results/boards.json."""
 
 import argparse
+import hashlib
 import json
 import statistics
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import Any
 from boards import icebreaker, ulx3s
 from boards.board import Board
 from boards.build import cells_of, timing
-from boards.flow import carry_out, find_tools, prepare, read_json
+from boards.flow import NAME, carry_out, find_tools, prepare, read_json
 from boards.room import check_before, luts
 from boards.top import SHELL, Top, shell_of
 from hw.manifest import tool_versions
@@ -94,7 +95,8 @@ def section(document: Mapping[str, Any]) -> str:
 
 
 def measure(name: str, design: Design, seeds: int) -> dict[str, Any]:
-    """Synthesize once, place and route with every seed."""
+    """Synthesize once, place and route with every seed. What was placed before, of the same netlist
+    with the same seed, is taken as it is: a run that was cut off goes on."""
     hz = design.target_mhz * 1e6
     board = design.board
     platform = board.variants[design.variant].platform()
@@ -108,11 +110,15 @@ def measure(name: str, design: Design, seeds: int) -> dict[str, Any]:
     assert tools is not None
     synthesize, place = commands[:2]
     carry_out(synthesize, tools[0], folder)
+    netlist = hashlib.sha256((folder / f"{NAME}.json").read_bytes()).hexdigest()[:16]
     reports = []
     for seed in range(1, seeds + 1):
         place[place.index("--seed") + 1] = str(seed)
-        carry_out(place, tools[1], folder)
-        reports.append(timing(read_json(folder / "timing.json")))
+        report = folder / f"timing-{netlist}-{seed}.json"
+        if not report.exists():
+            carry_out(place, tools[1], folder)
+            (folder / "timing.json").replace(report)
+        reports.append(timing(read_json(report)))
     mhz = [one["fmax_mhz"] for one in reports]
     what, useful = useful_work(design.config)
     clock = statistics.median(mhz)

@@ -85,14 +85,12 @@ class Requantize(wiring.Component):
             part = min(PART_BITS, self.acc_bits)
             low, high = Signal(part + self.multiplier_bits), Signal.like(product)
             m.d.sync += [
-                low.eq(total[:part] * self.multiplier),
-                high.eq(total[part:].as_signed() * self.multiplier),
+                low.eq(self._times(total[:part])),
+                high.eq(self._times(total[part:].as_signed())),
                 product.eq((high << part) + low),
             ]
-        elif self.multiplier_bits == 1:
-            m.d.sync += product.eq(Mux(self.multiplier, total, 0))
         else:
-            m.d.sync += product.eq(total * self.multiplier)
+            m.d.sync += product.eq(self._times(total))
 
         # Shift down to the nearest integer, ties to even: a half stands below it, and below that
         # is anything or nothing.
@@ -118,6 +116,12 @@ class Requantize(wiring.Component):
         with m.Else():
             m.d.comb += self.o.eq(rounded)
         return m
+
+    def _times(self, value: Value) -> Value:
+        """``value`` times the multiplier."""
+        if self.multiplier_bits == 1:
+            return Mux(self.multiplier, value, 0)
+        return value * self.multiplier
 
     def _shift(self, m: Module, value: Value) -> tuple[Value, Value, Value]:
         """What of ``value`` a result and the half below it are made of; whether anything below is
