@@ -89,6 +89,7 @@ class CentralControl(wiring.Component):
         # Wide enough for any descriptor, also for one that asks for more rows than there are.
         most = (1 << bits_for(config.rows)) + drain_latency(config)
         self._step = Signal(range(most), name="step")
+        self._coming = Signal.like(self._step, name="coming")
         self._first = Signal(config.layer_bits, name="first")
         self._passes = Signal(bits_for(config.layers), name="passes")
         self._left = Signal(bits_for(config.layers), name="left")
@@ -124,7 +125,8 @@ class CentralControl(wiring.Component):
         """The states, and how long each one lasts."""
         config, step = self.config, self._step
 
-        m.d.sync += step.eq(step + 1)
+        m.d.sync += step.eq(self._coming)
+        m.d.comb += self._coming.eq(step + 1)
         with m.FSM(init="clear") as states:
             with m.State("clear"):
                 m.d.comb += self.drain.clear.eq(1)
@@ -132,8 +134,10 @@ class CentralControl(wiring.Component):
                     m.next = "host"
 
             with m.State("host"):
-                m.d.comb += self._started.eq(self.start & (self._passes != 0))
-                m.d.sync += step.eq(0)
+                m.d.comb += [
+                    self._started.eq(self.start & (self._passes != 0)),
+                    self._coming.eq(0),
+                ]
                 with m.If(self._started):
                     m.next = "fetch"
 
@@ -145,8 +149,7 @@ class CentralControl(wiring.Component):
                 m.next = "compute"
 
             with m.State("compute"):
-                m.d.comb += self.phase.computing.eq(1)
-                m.d.sync += step.eq(0)
+                m.d.comb += [self.phase.computing.eq(1), self._coming.eq(0)]
                 with m.If(self._finished):
                     with m.If(self._failed):
                         # Saving its counts is also what keeps them out of the next run's.
@@ -168,7 +171,7 @@ class CentralControl(wiring.Component):
                 before_last = self.settings.rows + (drain_latency(config) - 2)
                 m.d.sync += self._drained.eq(step == before_last)
                 with m.If(self._drained):
-                    m.d.sync += step.eq(0)
+                    m.d.comb += self._coming.eq(0)
                     self._end_pass(m)
         return states
 
@@ -196,14 +199,15 @@ class CentralControl(wiring.Component):
             self._begin_pass(m)
 
     def _order_drain(self, m: Module) -> None:
-        """Address the rows of drain: one to read, an earlier one to requantize, one to store.
+        """Address the rows of drain: one to read, an earlier one to requantize, one to store; from
+        registers, for it is known before which step comes.
 
         Accumulators of all clusters that stand side by side make one row of activations.
         """
-        config, step, settings = self.config, self._step, self.settings
+        config, step, settings = self.config, self._coming, self.settings
         biased = (step - config.splits)[: len(step)]
         stored = (step - drain_latency(config))[: len(step)]
-        m.d.comb += [
+        m.d.sync += [
             self.drain.row.eq(step),
             self.drain.bias_address.eq(settings.bias_base + (biased >> settings.split)),
             self.store_row.eq(stored),
