@@ -117,7 +117,20 @@ class EieArray(wiring.Component):
         self._connect_drain(m, control, reduce, pes)
         self._connect_host(m, host, pes, [station for way in ways for station in way.stations])
 
-        # Tell central control how it goes.
+        self._tell(m, control, division, scans, pes, ways)
+        return m
+
+    def _tell(
+        self,
+        m: Module,
+        control: CentralControl,
+        division: Division,
+        scans: list,
+        pes: list,
+        ways: list[Ways],
+    ) -> None:
+        """Tell central control how it goes."""
+        tell = [one for way in ways for one in way.tell]
         m.d.comb += [
             control.scanning.eq(
                 Cat(
@@ -129,12 +142,9 @@ class EieArray(wiring.Component):
             control.broadcasts.eq(division.broadcasts),
             control.stalls.eq(division.stalls),
             control.idle.eq(Cat(pe.idle for pe in pes).all()),
-            control.row_error.eq(Cat(one.row_error for way in ways for one in way.tell).any()),
-            control.pointer_error.eq(
-                Cat(one.pointer_error for way in ways for one in way.tell).any()
-            ),
+            control.row_error.eq(Cat(one.row_error for one in tell).any()),
+            control.pointer_error.eq(Cat(one.pointer_error for one in tell).any()),
         ]
-        return m
 
     def _connect_scan(
         self, m: Module, sector: int, scan, row, tree, control: CentralControl, division: Division

@@ -9,7 +9,7 @@ from hw.eie.registered_pe import registered_members
 from spec.eie.config import EieConfig
 
 MOST_PES = 4
-"""So that they are close to each other: with eight, ways on an ECP5 were longer."""
+"""Few, so that they can be close to each other and to their station."""
 
 NOT_TOLD = {"host", "reduced"}
 """What each PE hears alone, or over other registers."""
