@@ -33,9 +33,10 @@ STEPS = {
 LOGIC = 0.25
 """Share of a period that is left to lookup tables."""
 
-LARGE = " --placer static --router router2"
+LARGE = " --placer static --router router2 --tmg-ripup"
 """Options of nextpnr for the many thousand cells of an ECP5: a third less wire than with the
-default placer, and a router that comes to an end, as it does not on an iCE40."""
+default placer, and a router that comes to an end, as it does not on an iCE40, and takes wires that
+are too slow up again."""
 
 WEBASSEMBLY = ("nextpnr-ecp5", "nextpnr-ice40", "ecppack", "icepack")
 """Those that also come from PyPI, under a name behind ``yowasp-``; native ones go first."""

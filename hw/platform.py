@@ -28,14 +28,25 @@ Ports = dict[str, tuple[Value, PortDirection]]
 
 
 class Hold(NamedTuple):
-    """How a component is held. What is inside hears of both in the next cycle: each module keeps
-    them in registers of its own, so that neither goes far from one register to many."""
+    """How a component is held. What is inside hears of both in the next cycle: the component's
+    module and each one that is placed in it keep them in registers of their own, which are those of
+    all that is inside of these. So neither goes far from one register to many."""
 
     restart: Signal
     """Resets it, also while it stands still. In Verilog nothing else does: the reset of all has to
     come this way."""
     moves: Signal
     """Without, everything inside stands still, memories included."""
+
+
+class Inside(NamedTuple):
+    """What is told to a module within one that is held."""
+
+    hold: Hold
+    now: Hold
+    """The same for the module around it, as it is in this cycle."""
+    depth: int
+    """1 right within the component that is held, 2 further inside."""
 
 
 @dataclass
@@ -49,9 +60,9 @@ class Unit:
     """The module, if the component writes it itself."""
     ports: dict[str, str] = field(default_factory=dict)
     """Direction of each port."""
-    held: bool = False
-    """Whether its ports of reset and of :data:`hw.verilog.naming.ENABLE` are those of a
-    :class:`Hold`."""
+    depth: int | None = None
+    """If its ports of reset and of :data:`hw.verilog.naming.ENABLE` are those of a :class:`Hold`:
+    0 of a component that is held, else :attr:`Inside.depth`."""
 
 
 class EmitPlatform:
@@ -60,8 +71,8 @@ class EmitPlatform:
     def __init__(self) -> None:
         self.units: dict[str, Unit] = {}
         self._open: list[str] = []
-        self._holds: list[tuple[Hold, Signal] | None] = [None]
-        """Of the modules that are open: how they are held, and whether they move now."""
+        self._insides: list[Inside | None] = [None]
+        """Of the modules that are open."""
 
     def instance(
         self, component: wiring.Component, name: str, hold: Hold | None = None
@@ -71,44 +82,45 @@ class EmitPlatform:
         # Equal components beyond the first are never elaborated; that is no mistake.
         component._MustUse__used = True
         ports = flatten(component)
-        moves_now = None
-        if hold is None and self._holds[-1] is not None:
-            hold, moves_now = self._holds[-1]
-        unit = self.units.get(name) or self.add(component, name, hold is not None)
+        depth, now = None if hold is None else 0, None
+        if hold is None and self._insides[-1] is not None:
+            hold, now, depth = self._insides[-1]
+        unit = self.units.get(name) or self.add(component, name, depth)
         if component is not unit.component and fingerprint(component, ports) != unit.fingerprint:
             raise ValueError(
                 f"two different components are placed as module {name}: {component!r} differs "
                 f"from {unit.component!r} in its class, its ports or its attributes"
             )
-        if unit.text is None and unit.held != (hold is not None):
+        if unit.text is None and unit.depth != depth:
             raise ValueError(
-                f"module {name} is placed both where it may be held and where it may not"
+                f"module {name} is placed both where it may be held and where it may not, or both "
+                "right in what is held and further inside"
             )
-        if unit.text is not None and hold is not None and moves_now is None:
+        if unit.text is not None and hold is not None and now is None:
             raise ValueError(f"module {name} cannot be held by itself, only what it is inside of")
         values = {port: value for port, (value, _) in ports.items()}
         values |= {CLOCK: ClockSignal(), RESET: ResetSignal()}
         if hold is not None:
             values |= {RESET: hold.restart, ENABLE: hold.moves}
-        if moves_now is not None:
+        if now is not None:
             for port in getattr(component, "enables", ()):
-                values[port] = values[port] & moves_now
+                values[port] = values[port] & now.moves
         kinds = {"input": "i", "output": "o"}
         return Instance(
             name, *((kinds[kind], port, values[port]) for port, kind in unit.ports.items())
         )
 
-    def add(self, component: wiring.Component, name: str, held: bool = False) -> Unit:
+    def add(self, component: wiring.Component, name: str, depth: int | None = None) -> Unit:
         """Elaborate ``component`` as the module ``name``, which may be held."""
         component._MustUse__used = True
         ports = flatten(component)
         self._check_names(name, ports)
-        unit = Unit(component, fingerprint(component, ports), held=held)
+        unit = Unit(component, fingerprint(component, ports), depth=depth)
         if hasattr(component, "verilog"):
             unit.text = component.verilog(name)
             found = {CLOCK: "input"} | {port: kind.value for port, (_, kind) in ports.items()}
         else:
-            text, signals = self._convert(component, name, ports, held)
+            text, signals = self._convert(component, name, ports, depth)
             unit.modules = rtlil.read(text)
             found = {port: wire.direction for port, wire in unit.modules[name].ports.items()}
             _name_states(unit.modules, signals)
@@ -121,23 +133,30 @@ class EmitPlatform:
         self.units[name] = unit
         return unit
 
-    def _convert(self, component: wiring.Component, name: str, ports: Ports, held: bool):
+    def _convert(self, component: wiring.Component, name: str, ports: Ports, depth: int | None):
         """RTLIL of a component, and the names of its signals."""
-        hold = Hold(Signal(name=RESET), Signal(name=ENABLE))
-        moves_now = Signal(name=ENABLE_NOW, init=1, reset_less=True)
+        hold = now = Hold(Signal(name=RESET), Signal(name=ENABLE))
+        if depth in (0, 1):
+            restart = Signal(name=RESET_NOW, reset_less=True)
+            now = Hold(restart, Signal(name=ENABLE_NOW, init=1, reset_less=True))
+        inside = None
+        if depth is not None:
+            inside = Inside(hold, now, 1) if depth == 0 else Inside(now, now, 2)
         self._open.append(name)
-        self._holds.append((hold, moves_now) if held else None)
+        self._insides.append(inside)
         fragment = Fragment.get(component, self)
-        if held:
+        if depth is not None:
             domain = ClockDomain("sync")
-            domain.rst = Signal(name=RESET_NOW, reset_less=True)
-            fragment = EnableInserter(moves_now)(fragment)
+            domain.rst = now.restart
+            fragment = EnableInserter(now.moves)(fragment)
             fragment.add_domains(domain)
-            fragment.add_statements("sync", domain.rst.eq(hold.restart), moves_now.eq(hold.moves))
+            if now is not hold:
+                kept = (mine.eq(told) for mine, told in zip(now, hold, strict=True))
+                fragment.add_statements("sync", *kept)
             own = {CLOCK: domain.clk, RESET: hold.restart, ENABLE: hold.moves}
             ports = {port: (value, PortDirection.Input) for port, value in own.items()} | ports
         found = rtlil_backend.convert_fragment(fragment, ports, name, emit_src=False)
-        self._holds.pop()
+        self._insides.pop()
         self._open.pop()
         return found
 

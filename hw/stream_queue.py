@@ -1,8 +1,11 @@
 """A first-in first-out queue between two streams."""
 
-from amaranth import Module, Value
+from amaranth import Module, Mux, Signal, Value
 from amaranth.lib import fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
+
+REGISTERS = 2
+"""A queue of so few payloads is made of registers: smaller than a memory, and at hand at once."""
 
 
 class StreamQueue(wiring.Component):
@@ -38,6 +41,34 @@ class StreamQueue(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        if self.depth <= REGISTERS:
+            self._registers(m)
+        else:
+            self._memory(m)
+        return m
+
+    def _registers(self, m: Module) -> None:
+        """The oldest one stands on ``o``, the others behind it. Places behind these take whatever
+        is offered, so that only ``level`` has to know whether it was there."""
+        takes, gives = Signal(), Signal()
+        m.d.comb += [
+            self.i.ready.eq(self.level != self.depth),
+            self.o.valid.eq(self.level != 0),
+            takes.eq(self.i.valid & self.i.ready),
+            gives.eq(self.o.valid & self.o.ready),
+        ]
+        m.d.sync += self.level.eq(self.level + takes - gives)
+        newest = Value.cast(self.i.payload)
+        kept = [Signal(len(newest), name=f"kept{place}") for place in range(self.depth)]
+        m.d.comb += Value.cast(self.o.payload).eq(kept[0])
+        for place, one in enumerate(kept):
+            behind = kept[place + 1] if place + 1 < self.depth else newest
+            with m.If(self.level <= place):
+                m.d.sync += one.eq(newest)
+            with m.Elif(gives):
+                m.d.sync += one.eq(Mux(self.level == place + 1, newest, behind))
+
+    def _memory(self, m: Module) -> None:
         width = len(Value.cast(self.i.payload))
         m.submodules.fifo = words = fifo.SyncFIFO(width=width, depth=self.depth)
         m.d.comb += [
@@ -49,4 +80,3 @@ class StreamQueue(wiring.Component):
             words.r_en.eq(self.o.ready),
             self.level.eq(words.level),
         ]
-        return m

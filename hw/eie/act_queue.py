@@ -26,9 +26,9 @@ class ActQueue(wiring.Component):
     i, o : streams of columns
     count : Out
         Columns that it keeps.
-    comes, coming : Out
-        Another column will be on ``o`` in the next cycle, and its pointer: for a memory that takes
-        a cycle to answer.
+    following : Out
+        Pointer of the column that comes to be on ``o`` when this one goes, or comes first, in this
+        cycle: for a memory that takes a cycle to answer. Follows from registers and ``i``.
     """
 
     latency = 1
@@ -41,15 +41,14 @@ class ActQueue(wiring.Component):
                 "i": In(stream.Signature(layout)),
                 "o": Out(stream.Signature(layout)),
                 "count": Out(bits_for(self.places)),
-                "comes": Out(1),
-                "coming": Out(config.pointer_address_bits),
+                "following": Out(config.pointer_address_bits),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
         newest, oldest = Signal(range(self.places)), Signal(range(self.places))
-        third = Signal(range(self.places), init=2 % self.places)
+        second = Signal(range(self.places), init=1 % self.places)
         count = self.count
         takes, gives = Signal(), Signal()
         pointers = self._keep(m, "pointers", self.i.payload.pointer, takes, newest)
@@ -66,33 +65,35 @@ class ActQueue(wiring.Component):
         with m.If(takes):
             m.d.sync += newest.eq(self._behind(newest))
         with m.If(gives):
-            m.d.sync += [oldest.eq(self._behind(oldest)), third.eq(self._behind(third))]
+            m.d.sync += [oldest.eq(self._behind(oldest)), second.eq(self._behind(second))]
 
-        # Have the second one at hand, so that what comes next is known early.
-        second = Signal.like(self.coming)
-        with m.If(gives | (count == 1)):
-            m.d.sync += second.eq(Mux(count > 2, pointers.data, self.i.payload.pointer))
+        # Show the oldest one, and where to look the one behind it up.
+        following = _read(pointers, m, second)
         m.d.comb += [
-            pointers.addr.eq(third),
-            self.coming.eq(Mux(count > 1, second, self.i.payload.pointer)),
-            self.comes.eq(Mux(count > 1, gives, takes & (gives | ~self.o.valid))),
+            self.o.payload.pointer.eq(_read(pointers, m, oldest)),
+            self.o.payload.values.eq(_read(values, m, oldest)),
+            self.following.eq(Mux(count > 1, following, self.i.payload.pointer)),
         ]
-
-        # Show the oldest one.
-        with m.If(self.comes):
-            m.d.sync += self.o.payload.pointer.eq(self.coming)
-        m.d.comb += [values.addr.eq(oldest), self.o.payload.values.eq(values.data)]
         return m
 
-    def _keep(self, m: Module, name: str, what: Value, takes: Signal, place: Signal):
-        """Keep a part of all columns; gives the port to read it, in the same cycle."""
+    def _keep(
+        self, m: Module, name: str, what: Value, takes: Signal, place: Signal
+    ) -> memory.Memory:
+        """Keep a part of all columns."""
         m.submodules[name] = words = memory.Memory(shape=len(what), depth=self.places, init=[])
         write = words.write_port()
         m.d.comb += [write.en.eq(takes), write.addr.eq(place), write.data.eq(what)]
-        return words.read_port(domain="comb")
+        return words
 
     def _behind(self, place: Signal):
         """The place behind one of the ring."""
         if self.places & (self.places - 1) == 0:
             return (place + 1)[: len(place)]
         return Mux(place == self.places - 1, 0, place + 1)
+
+
+def _read(words: memory.Memory, m: Module, place: Signal) -> Signal:
+    """A word of a memory, in the same cycle."""
+    port = words.read_port(domain="comb")
+    m.d.comb += port.addr.eq(place)
+    return port.data

@@ -22,6 +22,7 @@ from hw.eie.station import Station, station_pes
 from hw.emit import Placed
 from hw.streams import host_streams
 from spec.eie.config import EieConfig
+from spec.eie.descriptor import element_fields
 from spec.eie.iomap import ERROR_BITS, read_fields, write_fields
 
 Told = dict[tuple[str, ...], Any]
@@ -250,7 +251,9 @@ class EieArray(wiring.Component):
             ("offered",): scan.o.valid,
             ("scan", "enable"): scan.row_enable,
             ("scan", "address"): scan.row_address,
-            ("settings",): control.settings,
+            ("settings",): Cat(
+                getattr(control.settings, name) for name in element_fields(self.config)
+            ),
             ("phase", "scanning"): scan.active,
             ("drain", "store_enable"): stores,  # reduce says which sectors store
         }
@@ -273,12 +276,14 @@ class EieArray(wiring.Component):
             m.d.comb += [
                 station.host[place].eq(Cat(access.write_enable, access.read_enable)),
                 Cat(pe.host.write_enable, pe.host.read_enable).eq(station.host_o[place]),
-                access.answer.eq(pe.host.answer),
+                station.answers[place].eq(pe.host.answer),
             ]
             for name in ("memory", "address", "data"):
                 m.d.comb += getattr(pe.host, name).eq(getattr(station.o, f"host__{name}"))
                 if place == 0:  # the host says the same to all
                     m.d.comb += getattr(station.i, f"host__{name}").eq(getattr(access, name))
+            if place == 0:  # for all of them, of which one at most was asked
+                m.d.comb += access.answer.eq(station.answer)
 
 
 def port_of(pe: wiring.Component, path: tuple[str, ...]) -> Any:

@@ -5,7 +5,7 @@ from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.eie.payloads import DrainOrder, HostAccess, Phase, settings_layout
+from hw.eie.payloads import DrainOrder, Phase, control_access, settings_layout
 from hw.eie.tallies import ROUND_CYCLES, SETTLE_CYCLES, Tallies
 from hw.memory import Ram
 from spec.config import IO_DATA_BITS, bits_for
@@ -67,7 +67,7 @@ class CentralControl(wiring.Component):
                 "start": In(1),
                 "busy": Out(1),
                 "error": Out(ERROR_BITS),
-                "host": In(HostAccess(config)),
+                "host": In(control_access(config)),
                 "host_ready": Out(1),
                 "settings": Out(settings_layout(config)),
                 "half": Out(1),

@@ -4,9 +4,9 @@ from amaranth import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.eie.count_few import COUNT_BITS, count_few
 from hw.eie.lnzd import candidate_layout
 from hw.eie.payloads import settings_layout
-from hw.eie.row import COUNT_BITS, count_few
 from spec.config import bits_for
 from spec.eie.config import EieConfig
 

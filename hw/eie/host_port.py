@@ -6,13 +6,13 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.answers import Answers, latency_of
-from hw.eie.payloads import HostAccess
+from hw.eie.payloads import control_access, element_access
 from hw.streams import host_streams
 from spec.eie.config import EieConfig
 from spec.eie.iomap import WHILE_COMPUTING, Memory, read_fields, write_fields
 
-AT_PORTS = 3
-"""Registers in a station, and at the ports of a registered PE, in and out."""
+AT_PORTS = 4
+"""Registers in a station and at the ports of a registered PE, on the way there and back."""
 
 
 class HostPort(wiring.Component):
@@ -26,7 +26,7 @@ class HostPort(wiring.Component):
     ----------
     latency : int
         Cycles from a request on ``read`` to its answer on ``data``: 2, or 3 with ``scan_pipeline``,
-        or 6 with ``pe_registers``.
+        or 7 with ``pe_registers``.
 
     Members
     -------
@@ -39,7 +39,8 @@ class HostPort(wiring.Component):
         A write is taken in this cycle.
     control : access to central control, whose answer takes two cycles with ``scan_pipeline``
     pes : array of accesses, one for each PE
-        Memory, address and data are the same for all.
+        Memory, address and data are the same for all. With ``pe_registers`` the answer of every
+        PE of a station is on the first one's.
     """
 
     def __init__(self, config: EieConfig):
@@ -52,8 +53,8 @@ class HostPort(wiring.Component):
             | {
                 "open": In(1),
                 "wrote": Out(1),
-                "control": Out(HostAccess(config)),
-                "pes": Out(HostAccess(config)).array(config.pes),
+                "control": Out(control_access(config)),
+                "pes": Out(element_access(config)).array(config.pes),
             }
         )
 

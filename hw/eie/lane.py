@@ -7,7 +7,13 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from hw.eie.accumulators import Accumulators
 from hw.eie.act_store import ActStore
 from hw.eie.mac import Mac
-from hw.eie.payloads import DrainOrder, MemoryRead, MemoryWrite, lane_update_layout, settings_layout
+from hw.eie.payloads import (
+    DrainOrder,
+    MemoryRead,
+    MemoryWrite,
+    element_settings_layout,
+    lane_update_layout,
+)
 from hw.requantize import Requantize
 from hw.streams import steady
 from spec.eie.config import EieConfig
@@ -47,7 +53,7 @@ class Lane(wiring.Component):
                 "i": In(steady(lane_update_layout(config))),
                 "weight": In(signed(config.weight_bits)),
                 "busy": Out(1),
-                "settings": In(settings_layout(config)),
+                "settings": In(element_settings_layout(config)),
                 "order": In(DrainOrder(config)),
                 "sum": Out(acc),
                 "reduced": In(acc),

@@ -6,9 +6,9 @@ from amaranth.lib.wiring import In, Out
 
 from hw.eie.payloads import (
     MemoryWrite,
+    element_settings_layout,
     entry_layout,
     pointer_layout,
-    settings_layout,
     span_layout,
     work_layout,
 )
@@ -52,7 +52,7 @@ class MatrixRead(wiring.Component):
             {
                 "i": In(stream.Signature(span_layout(config))),
                 "o": Out(steady(work_layout(config))),
-                "settings": In(settings_layout(config)),
+                "settings": In(element_settings_layout(config)),
                 "write": In(MemoryWrite(config.line_address_bits, config.line_bits)),
                 "busy": Out(1),
                 "pad": Out(1),

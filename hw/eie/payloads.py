@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 from hw.streams import fields_layout
 from spec.config import IO_DATA_BITS, bits_for
 from spec.eie.config import EieConfig
-from spec.eie.descriptor import descriptor_fields
+from spec.eie.descriptor import descriptor_fields, element_fields
 from spec.eie.iomap import MEMORY_BITS
 
 
@@ -93,6 +93,11 @@ def settings_layout(config: EieConfig) -> data.StructLayout:
     return fields_layout(descriptor_fields(config))
 
 
+def element_settings_layout(config: EieConfig) -> data.StructLayout:
+    """What a PE hears of these."""
+    return fields_layout(element_fields(config))
+
+
 class MemoryWrite(wiring.Signature):
     """A write port of a memory, as its user drives it."""
 
@@ -109,22 +114,33 @@ class MemoryRead(wiring.Signature):
 
 
 class HostAccess(wiring.Signature):
-    """The host's access to one PE: at most one word is written and one read in a cycle.
+    """The host's access to one PE or to central control: at most one word is written and one read
+    in a cycle.
 
-    ``answer`` is the word read in the cycle before, and zero in a PE that was not asked.
+    ``answer`` is the word read in the cycle before, and zero where nothing was asked.
     """
 
-    def __init__(self, config: EieConfig):
+    def __init__(self, config: EieConfig, data_bits: int, answer_bits: int):
         super().__init__(
             {
                 "write_enable": Out(1),
                 "read_enable": Out(1),
                 "memory": Out(MEMORY_BITS),
                 "address": Out(config.io_address_bits),
-                "data": Out(IO_DATA_BITS),
-                "answer": In(IO_DATA_BITS),
+                "data": Out(data_bits),
+                "answer": In(answer_bits),
             }
         )
+
+
+def control_access(config: EieConfig) -> HostAccess:
+    """The host's access to central control: to words of the table, and to its counters."""
+    return HostAccess(config, IO_DATA_BITS, IO_DATA_BITS)
+
+
+def element_access(config: EieConfig) -> HostAccess:
+    """The host's access to a PE, as wide as what is written and read there."""
+    return HostAccess(config, config.element_word_bits, config.element_answer_bits)
 
 
 class DrainOrder(wiring.Signature):

@@ -11,11 +11,11 @@ from hw.eie.lane import Lane
 from hw.eie.matrix_read import MatrixRead
 from hw.eie.payloads import (
     DrainOrder,
-    HostAccess,
     MemoryRead,
     Phase,
     column_layout,
-    settings_layout,
+    element_access,
+    element_settings_layout,
     sums_layout,
     values_layout,
 )
@@ -38,13 +38,13 @@ def element_members(config: EieConfig) -> dict[str, wiring.Member]:
     return {
         "broadcast": In(stream.Signature(column_layout(config))),
         **waits,
-        "settings": In(settings_layout(config)),
+        "settings": In(element_settings_layout(config)),
         "phase": In(Phase(config)),
         "drain": In(DrainOrder(config)),
         "sums": Out(sums_layout(config)),
         "reduced": In(sums_layout(config)),
         "scan": In(MemoryRead(config.act_row_bits + 1, values_layout(config))),
-        "host": In(HostAccess(config)),
+        "host": In(element_access(config)),
         "idle": Out(1),
         "row_error": Out(1),
         "pointer_error": Out(1),
@@ -114,7 +114,7 @@ class ProcessingElement(wiring.Component):
         if config.pe_registers:
             m.d.comb += self.places.eq(config.queue_places - queue.count)
         connect(m, queue.o, pointers.i)
-        m.d.comb += [pointers.comes.eq(queue.comes), pointers.coming.eq(queue.coming)]
+        m.d.comb += pointers.following.eq(queue.following)
         if config.ahead_depth:
             m.submodules.ahead = ahead = AheadQueue(config)
             connect(m, pointers.o, ahead.i)

@@ -12,8 +12,9 @@ from spec.eie.config import EieConfig
 class PointerRead(wiring.Component):
     """Looks up p[j] and p[j+1] for a column j, and drops the column if it has no entries here.
 
-    The pointers are read while the column is on its way to the head of the activation queue, and
-    compared when it is there. A column without entries is held for exactly one cycle.
+    The column behind the one that is on ``i`` is always looked up, so that nothing which has to be
+    decided in a cycle has to reach a memory in it; what was found is kept until that column has
+    gone. A column without entries is held for exactly one cycle.
 
     Attributes
     ----------
@@ -23,8 +24,8 @@ class PointerRead(wiring.Component):
     Members
     -------
     i : stream of columns, from the activation queue
-    comes, coming : In
-        Another column will be on ``i`` in the next cycle, and its pointer.
+    following : In
+        Pointer of the column that will be on ``i`` when this one has gone.
     o : stream of spans, to matrix read
     write : pointers from the host
     busy : Out
@@ -42,8 +43,7 @@ class PointerRead(wiring.Component):
         super().__init__(
             {
                 "i": In(stream.Signature(column_layout(config))),
-                "comes": In(1),
-                "coming": In(config.pointer_address_bits),
+                "following": In(config.pointer_address_bits),
                 "o": Out(stream.Signature(span_layout(config))),
                 "write": In(MemoryWrite(config.pointer_address_bits, config.pointer_bits)),
                 "busy": Out(1),
@@ -56,36 +56,37 @@ class PointerRead(wiring.Component):
         config = self.config
         m = Module()
         m.submodules.store = store = PointerStore(config)
-        take = Signal()
-        rises, same, swapped = Signal(), Signal(), Signal()
-        backward, behind = Signal(), Signal()
+        take, fresh = Signal(), Signal()
+        found_start, found_end = Signal(config.pointer_bits), Signal(config.pointer_bits)
+        start, end = (self.o.payload[name].as_value() for name in ("start", "end"))
+        rises, same, behind = Signal(), Signal(), Signal()
 
-        # Read this pointer and the next one.
-        m.d.comb += [store.enable.eq(self.comes), store.address.eq(self.coming)]
+        # Look a column up before its turn, and keep what was found while it waits.
+        m.d.comb += store.address.eq(self.following)
+        m.d.sync += fresh.eq(take | ~self.i.valid)
+        with m.If(fresh):
+            m.d.sync += [found_start.eq(store.start), found_end.eq(store.end)]
 
-        # Take the next column as soon as this one has gone, and compare its pointers.
+        # Take the next column as soon as this one has gone.
         m.d.comb += [
             self.i.ready.eq(~self.busy | self.empty | self.o.ready),
             take.eq(self.i.valid & self.i.ready),
         ]
         with m.If(self.i.ready):
-            m.d.sync += self.busy.eq(take)
-        with m.If(take):
             m.d.sync += [
-                self.o.payload.start.eq(store.start),
-                self.o.payload.end.eq(store.end),
+                self.busy.eq(take),
+                start.eq(Mux(fresh, store.start, found_start)),
+                end.eq(Mux(fresh, store.end, found_end)),
                 self.o.payload.values.eq(self.i.payload.values),
-                rises.eq(store.rises),
-                same.eq(store.same),
-                swapped.eq(store.swapped),
-                behind.eq(store.end > config.pointer_limit),
             ]
-        m.d.comb += backward.eq(Mux(swapped, rises, ~(rises | same)))
 
-        # Hand on the span, or drop it.
+        # Hand on the span, or drop it. Compared behind the registers: memories may be far.
         m.d.comb += [
-            self.empty.eq(self.busy & (same | backward | behind)),
-            self.error.eq(self.busy & (backward | behind)),
+            rises.eq(start < end),
+            same.eq(start == end),
+            behind.eq(end > config.pointer_limit),
+            self.empty.eq(self.busy & (~rises | behind)),
+            self.error.eq(self.busy & (~(rises | same) | behind)),
             self.o.valid.eq(self.busy & ~self.empty),
         ]
 

@@ -24,13 +24,10 @@ class PointerStore(wiring.Component):
 
     Members
     -------
-    enable, address : In
-        A column to look up.
+    address : In
+        Of the column to look up.
     start, end : Out
-        Its pointer and the one behind it, until the next column is looked up.
-    rises, same, swapped : Out
-        Of both as they come out of the memories: the first is smaller, they are the same, and the
-        first is the one behind. (Compared so, they do not have to be put in order before.)
+        Its pointer and the one behind it.
     write : pointers from the host
     """
 
@@ -40,13 +37,9 @@ class PointerStore(wiring.Component):
         self.config = config
         super().__init__(
             {
-                "enable": In(1),
                 "address": In(config.pointer_address_bits),
                 "start": Out(config.pointer_bits),
                 "end": Out(config.pointer_bits),
-                "rises": Out(1),
-                "same": Out(1),
-                "swapped": Out(1),
                 "write": In(MemoryWrite(config.pointer_address_bits, config.pointer_bits)),
             }
         )
@@ -65,12 +58,10 @@ class PointerStore(wiring.Component):
         m.d.comb += [
             words.write_enable.eq(self.write.enable),
             words.write_data.eq(self.write.data),
-            words.read_enable.eq(self.enable),
+            words.read_enable.eq(1),
             words.address.eq(Mux(self.write.enable, self.write.address, self.address)),
             self.start.eq(words.read_data),
             self.end.eq(words.next_data),
-            self.rises.eq(self.start < self.end),
-            self.same.eq(self.start == self.end),
         ]
 
     def _banks(self, m: Module) -> None:
@@ -80,18 +71,14 @@ class PointerStore(wiring.Component):
         is_odd = Signal()
 
         # Read this pointer and the next one; they never share a bank.
-        with m.If(self.enable):
-            m.d.sync += is_odd.eq(self.address[0])
+        m.d.sync += is_odd.eq(self.address[0])
         m.d.comb += [
-            even.read_enable.eq(self.enable),
+            even.read_enable.eq(1),
             even.read_address.eq((self.address + 1) >> 1),
-            odd.read_enable.eq(self.enable),
+            odd.read_enable.eq(1),
             odd.read_address.eq(self.address >> 1),
             self.start.eq(Mux(is_odd, odd.read_data, even.read_data)),
             self.end.eq(Mux(is_odd, even.read_data, odd.read_data)),
-            self.rises.eq(even.read_data < odd.read_data),
-            self.same.eq(even.read_data == odd.read_data),
-            self.swapped.eq(is_odd),
         ]
 
         # Write what the host sends.

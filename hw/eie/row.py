@@ -1,38 +1,12 @@
 """Row: the activations of a sector that non-zero detection looks at."""
 
-from collections.abc import Sequence
-
-from amaranth import Cat, Module, Mux, Signal, Value
+from amaranth import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.eie.count_few import COUNT_BITS, count_few
 from hw.eie.payloads import values_layout
-from spec.config import bits_for
 from spec.eie.config import EieConfig
-
-MANY = 3
-"""As far as non-zeros are counted: when there are two and one goes, one is left."""
-
-COUNT_BITS = bits_for(MANY)
-
-
-def count_few(m: Module, name: str, counts: Sequence[Value]) -> Value:
-    """How many these are together, up to :data:`MANY`: a tree of additions, of two lookup tables
-    each."""
-    if len(counts) == 1:
-        return counts[0]
-    half = len(counts) // 2
-    parts = (count_few(m, f"{name}0", counts[:half]), count_few(m, f"{name}1", counts[half:]))
-    (ones, twos), (more_ones, more_twos) = ((part[:1], part[1:].any()) for part in parts)
-    few = Signal(COUNT_BITS, name=name)
-    odd_or_full = (twos & more_twos) | ones | more_ones
-    m.d.comb += few.eq(
-        Cat(
-            Mux(twos | more_twos, odd_or_full, ones ^ more_ones),
-            twos | more_twos | (ones & more_ones),
-        )
-    )
-    return few
 
 
 class Row(wiring.Component):
@@ -55,7 +29,8 @@ class Row(wiring.Component):
     pending : Out
         Which of them are non-zero, and have not been found.
     count, coming : Out
-        How many are pending, and would be if a row began now, each up to :data:`MANY`.
+        How many are pending, and would be if a row began now, each up to
+        :data:`hw.eie.count_few.MANY`.
     """
 
     def __init__(self, config: EieConfig):

@@ -5,9 +5,9 @@ from amaranth import Cat, Const, Module, Signal, Value, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.eie.count_few import COUNT_BITS
 from hw.eie.lnzd import candidate_layout
 from hw.eie.payloads import column_layout, settings_layout
-from hw.eie.row import COUNT_BITS
 from spec.config import bits_for
 from spec.eie.config import EieConfig
 
@@ -220,19 +220,19 @@ class Scan(wiring.Component):
             settings.columns - self.first_pe - self.base,
             config.columns - 1 - settings.pointer_base - self.base,
         ]
-        coming = [Signal.like(of_layer, name=f"{name}_coming") for name in LIMITS]
-        m.d.comb += [coming[0].eq(of_layer), coming[1].eq(of_memory)]
+        columns = [Signal.like(of_layer, name=f"{name}_coming") for name in LIMITS]
+        m.d.comb += [columns[0].eq(of_layer), columns[1].eq(of_memory)]
         with m.If(self.launch):
             if config.scan_pipeline:
                 m.d.sync += [of_layer.eq(first[0]), of_memory.eq(first[1])]
             else:
-                m.d.comb += [coming[0].eq(first[0]), coming[1].eq(first[1])]
+                m.d.comb += [columns[0].eq(first[0]), columns[1].eq(first[1])]
         with m.If(self.advance):
             m.d.sync += [
-                of_layer.eq(coming[0] - config.pes),
-                of_memory.eq(coming[1] - cluster_pes),
+                of_layer.eq(columns[0] - config.pes),
+                of_memory.eq(columns[1] - cluster_pes),
             ]
-            m.d.sync += self.beyond.eq(self._behind(coming[0]) | self._behind(coming[1]))
+            m.d.sync += self.beyond.eq(self._behind(columns[0]) | self._behind(columns[1]))
 
     def _behind(self, count: Signal) -> Value:
         """Which PEs stand behind so many columns: shifted out by the few bits that matter."""

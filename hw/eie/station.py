@@ -1,5 +1,8 @@
 """Station: half-way between what all PEs share and a few of them."""
 
+from functools import reduce as fold
+from operator import or_
+
 from amaranth import Cat, Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -42,8 +45,10 @@ class Station(wiring.Component):
     Members
     -------
     i, o : what these PEs hear, from all that they share, and a cycle later
-    enables : In, Out
-        Of each PE, whether the host writes (lower bit) or reads.
+    host, host_o : array, for each PE
+        Whether the host writes to it (lower bit) or reads; Out, a cycle later.
+    answers, answer : array, from each PE; Out
+        To the host. All but that of the PE that was asked are zero; a cycle later.
     room : array, from each PE: bit n, more than n places are free
     common : Out
         Bit n: more than n places are free in each of them; a cycle later.
@@ -63,6 +68,8 @@ class Station(wiring.Component):
                 "o": Out(told),
                 "host": In(2).array(self.pes),
                 "host_o": Out(2).array(self.pes),
+                "answers": In(config.element_answer_bits).array(self.pes),
+                "answer": Out(config.element_answer_bits),
                 "room": In(ROOM_PLACES).array(self.pes),
                 "common": Out(ROOM_PLACES),
                 "row_errors": In(self.pes),
@@ -78,6 +85,7 @@ class Station(wiring.Component):
             m.d.sync += getattr(self.o, name).eq(getattr(self.i, name))
         m.d.sync += [
             *(there.eq(here) for there, here in zip(self.host_o, self.host, strict=True)),
+            self.answer.eq(fold(or_, self.answers)),
             self.row_error.eq(self.row_errors.any()),
             self.pointer_error.eq(self.pointer_errors.any()),
             self.common.eq(Cat(Cat(pe[at] for pe in self.room).all() for at in range(ROOM_PLACES))),

@@ -2,12 +2,11 @@
 
 from amaranth import Module
 from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In, Out
 
 from hw.emit import Placed
-from hw.nm.column import MacColumn
+from hw.nm.column import MacColumn, members_for
 from hw.nm.mac import mac_latency
-from hw.nm.payloads import places_layout, sums_layout, weights_layout, windows_layout
+from hw.nm.payloads import sums_layout, windows_layout
 from spec.nm.config import NmConfig
 
 
@@ -39,17 +38,8 @@ class MacArray(wiring.Component):
     def __init__(self, config: NmConfig):
         self.config = config
         self.latency = mac_latency(config)
-        members = {
-            "valid": In(1),
-            "first": In(1),
-            "weights": In(data.ArrayLayout(weights_layout(config), config.rows)),
-            "windows": In(data.ArrayLayout(windows_layout(config), config.columns)),
-            "hand_over": In(1),
-            "o": Out(sums_layout(config)),
-        }
-        if config.place_bits:
-            members["places"] = In(data.ArrayLayout(places_layout(config), config.rows))
-        super().__init__(members)
+        windows = data.ArrayLayout(windows_layout(config), config.columns)
+        super().__init__(members_for(config, windows, sums_layout(config)))
 
     def elaborate(self, platform):
         m = Module()

@@ -13,6 +13,22 @@ OF_ROW = ("weights", "places")
 """Operands that are another one for each row."""
 
 
+def members_for(config: NmConfig, windows, sums) -> dict[str, wiring.Member]:
+    """Members of a :class:`MacColumn`, or of an array of such, with windows and sums of these
+    shapes."""
+    members = {
+        "valid": In(1),
+        "first": In(1),
+        "weights": In(data.ArrayLayout(weights_layout(config), config.rows)),
+        "windows": In(windows),
+        "hand_over": In(1),
+        "o": Out(sums),
+    }
+    if config.place_bits:
+        members["places"] = In(data.ArrayLayout(places_layout(config), config.rows))
+    return members
+
+
 class MacColumn(wiring.Component):
     """A MAC unit for each row; all pick from the same windows.
 
@@ -40,17 +56,7 @@ class MacColumn(wiring.Component):
     def __init__(self, config: NmConfig):
         self.config = config
         self.latency = mac_latency(config)
-        members = {
-            "valid": In(1),
-            "first": In(1),
-            "weights": In(data.ArrayLayout(weights_layout(config), config.rows)),
-            "windows": In(windows_layout(config)),
-            "hand_over": In(1),
-            "o": Out(signed(config.acc_bits)),
-        }
-        if config.place_bits:
-            members["places"] = In(data.ArrayLayout(places_layout(config), config.rows))
-        super().__init__(members)
+        super().__init__(members_for(config, windows_layout(config), signed(config.acc_bits)))
 
     def elaborate(self, platform):
         config = self.config

@@ -4,25 +4,28 @@ from amaranth import Module, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.nm.logic_multiply import LogicMultiply
 from hw.nm.payloads import weights_layout
 from spec.nm.config import NmConfig
+from spec.nm.cycles import WAY_CYCLES
 
 
 def dot_latency(config: NmConfig) -> int:
     """Cycles from operands to their sum."""
-    return Dot.latency + 2 * config.pipeline
+    return 2 + 2 * WAY_CYCLES * config.pipeline
 
 
 class Dot(wiring.Component):
     """Multiplies in the first cycle, adds in the second; exact.
 
-    With ``pipeline`` operands and products have a register more each, for the way to multipliers,
-    which stand where a part has them, and back.
+    With ``pipeline`` operands and products have :data:`spec.nm.cycles.WAY_CYCLES` registers more
+    each, for the way to multipliers, which stand where a part has them, and back. A multiplier out
+    of logic (:attr:`spec.nm.config.NmConfig.logic_multipliers`) uses one of these for itself.
 
     Attributes
     ----------
     latency : int
-        Cycles from operands to ``o``: 2, or 4 with ``pipeline``.
+        Cycles from operands to ``o``: 2, or 6 with ``pipeline``.
 
     Members
     -------
@@ -31,8 +34,6 @@ class Dot(wiring.Component):
     o : Out, signed
         Wide enough for any sum.
     """
-
-    latency = 2
 
     def __init__(self, config: NmConfig):
         self.config = config
@@ -53,13 +54,19 @@ class Dot(wiring.Component):
         products = []
 
         # Multiply.
+        way = WAY_CYCLES * self.config.pipeline
         for k in range(self.config.multipliers):
-            product = Signal(self.product, name=f"product{k}")
-            weight, act = self.weights[k], self.acts[k]
-            if self.config.pipeline:
-                weight, act = self._keep(m, f"weight{k}", weight), self._keep(m, f"act{k}", act)
-            m.d.sync += product.eq(weight * act)
-            products.append(self._keep(m, f"kept{k}", product) if self.config.pipeline else product)
+            weight = _late(m, f"weight{k}", self.weights[k], way)
+            act = _late(m, f"act{k}", self.acts[k], way)
+            if k < self.config.logic_multipliers:
+                logic = LogicMultiply(len(act), len(weight), split=self.config.pipeline)
+                m.submodules[f"multiply{k}"] = logic
+                m.d.comb += [logic.a.eq(act), logic.b.eq(weight)]
+                products.append(_late(m, f"kept{k}", logic.o, way + 1 - logic.latency))
+            else:
+                product = Signal(self.product, name=f"product{k}")
+                m.d.sync += product.eq(weight * act)
+                products.append(_late(m, f"kept{k}", product, way))
 
         # Add up, as a tree.
         while len(products) > 1:
@@ -67,8 +74,11 @@ class Dot(wiring.Component):
         m.d.sync += self.o.eq(products[0])
         return m
 
-    def _keep(self, m: Module, name: str, value: Value) -> Signal:
-        """The value a cycle later."""
-        late = Signal.like(value, name=name)
+
+def _late(m: Module, name: str, value: Value, cycles: int) -> Value:
+    """The value some cycles later."""
+    for cycle in range(cycles):
+        late = Signal.like(value, name=f"{name}_{cycle}")
         m.d.sync += late.eq(value)
-        return late
+        value = late
+    return value

@@ -28,7 +28,7 @@ class Mac(wiring.Component):
     ----------
     latency : int
         Cycles from a step's operands until ``o`` holds its sum: 4, for select, multiply, add up and
-        accumulate, or 6 with ``pipeline``.
+        accumulate, or 8 with ``pipeline``.
 
     Members
     -------
@@ -41,8 +41,6 @@ class Mac(wiring.Component):
     o : Out, signed
         The accumulator. Exact as long as sums fit, which the compiler proves.
     """
-
-    latency = Select.latency + Dot.latency + 1
 
     def __init__(self, config: NmConfig):
         self.config = config

@@ -54,6 +54,9 @@ def array_signature(config: Config) -> wiring.Signature:
 class Router(wiring.Component):
     """One read at a time is under way, of a message or of a register.
 
+    A request for a register is taken back, or gives way to a message's, as long as an array has not
+    taken it: arrays behind a shell take requests into a queue, to which that is all the same.
+
     Words of the load stream that come while the array does not run are dropped.
 
     Members
@@ -62,7 +65,7 @@ class Router(wiring.Component):
     o : stream of answers to messages
     eie, nm : an array, if there is one
     probe, probing, probed, counter, refused : the register file's counters, a cycle late; they are
-        refused while the array runs, and while a message's read is under way
+        refused while the array runs, and while a message's read waits or is under way
     pass_number, pe : In
         Whose counters an EIE array shows.
     restart : In

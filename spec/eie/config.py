@@ -280,6 +280,17 @@ class EieConfig(Config):
         return min(self.counter_bits, bits_for(most))
 
     @property
+    def element_word_bits(self) -> int:
+        """Width of the widest word that the host writes to a PE."""
+        words = (self.weight_bits, self.acc_bits, self.pointer_bits, self.line_bits, self.act_bits)
+        return max(words)
+
+    @property
+    def element_answer_bits(self) -> int:
+        """Width of the widest word that the host reads from a PE."""
+        return max(self.act_bits, self.tally_bits)
+
+    @property
     def layer_bits(self) -> int:
         return bits_for(self.layers - 1)
 
@@ -320,7 +331,7 @@ _FPGA64 = replace(
     codebooks=4,
     double_buffer=False,
     queue_depth=16,
-    ahead_depth=4,
+    ahead_depth=2,
     scan_pipeline=True,
     pe_registers=True,
     counter_bits=24,
@@ -342,10 +353,11 @@ PRESETS: dict[str, EieConfig] = {
         ahead_depth=0,
         scan_ahead=False,
     ),
-    # 64 PEs on an LFE5U-85F: each takes three block RAMs (two of lines, one of pointers) and one
+    # 64 PEs on an LFE5U-85F: each takes two block RAMs (one of lines, one of pointers) and one
     # multiplier, and everything else is sixteen or thirty-two words. Lines and runs use all 36 bits
-    # of a block RAM's word.
-    "fpga64": replace(_FPGA64, rows=16, codebooks=2),
+    # of a block RAM's word. (With twice the lines, 196 of 208 block RAMs are taken, and some end up
+    # far from their PE.)
+    "fpga64": replace(_FPGA64, rows=16, codebooks=2, lines=512),
     # Half as many, with room for more layers' pointers: four block RAMs each. (With six, for twice
     # the lines, hardly one is left, and some end up far from what they belong to.)
     "fpga32": replace(_FPGA64, pes=32, act_rows=32, biases=32, columns=2048, queue_depth=32),

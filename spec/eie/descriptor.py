@@ -89,6 +89,12 @@ def descriptor_fields(config: EieConfig) -> dict[str, int]:
     }
 
 
+def element_fields(config: EieConfig) -> dict[str, int]:
+    """Those of :func:`descriptor_fields` that a PE has to know."""
+    known = ("widen", "rows", "codebook", "multiplier", "shift", "relu")
+    return {name: width for name, width in descriptor_fields(config).items() if name in known}
+
+
 def cluster_columns(config: EieConfig, columns: int, split: int) -> int:
     """Columns that the fullest cluster of a pass has, of ``columns`` in all.
 

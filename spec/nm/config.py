@@ -88,8 +88,11 @@ class NmConfig(Config):
         Width of a word of the load stream: 64, 128, 256 or 512.
     pipeline : bool
         For a fast clock a register more behind the activation and the weight buffer, in front of
-        every column, in front of every multiplier and behind it, and two in every requantizer:
-        ``tail`` is six cycles longer, and a strip's bank is free four cycles later.
+        every column, two in front of every multiplier and behind it, and two in every requantizer:
+        ``tail`` is eight cycles longer, and a strip's bank is free six cycles later.
+    logic_multipliers : int
+        Multipliers of each MAC unit that are made of logic, where a part has too few others, or
+        none nearby. Nothing else depends on it.
     counter_bits : int
         Width of a performance counter.
     """
@@ -112,9 +115,10 @@ class NmConfig(Config):
     gather_lines: int = 512
     load_bits: int = 256
     pipeline: bool = False
+    logic_multipliers: int = 0
     counter_bits: int = 32
 
-    added: ClassVar[Mapping[str, int | bool]] = {"pipeline": False}
+    added: ClassVar[Mapping[str, int | bool]] = {"pipeline": False, "logic_multipliers": 0}
 
     ranges: ClassVar[Mapping[str, tuple[int, int]]] = {
         "rows": (1, 256),
@@ -131,6 +135,7 @@ class NmConfig(Config):
         "act_lines": (1, 1 << 16),
         "gather_lines": (0, 1 << 16),
         "load_bits": (64, 512),
+        "logic_multipliers": (0, 256),
         "counter_bits": (8, IO_DATA_BITS),
     }
 
@@ -140,6 +145,11 @@ class NmConfig(Config):
                 self.refuse(f"{name} = {getattr(self, name)}, must be a power of two")
         if self.n > self.m:
             self.refuse(f"n = {self.n} of m = {self.m}, n must not be above m")
+        if self.logic_multipliers > self.multipliers:
+            self.refuse(
+                f"logic_multipliers = {self.logic_multipliers}, a MAC unit has only "
+                f"{self.multipliers} multipliers"
+            )
         row_bits = self.acc_bits + self.multiplier_bits + self.shift_bits
         if row_bits > IO_DATA_BITS:
             self.refuse(
@@ -270,9 +280,10 @@ PRESETS: dict[str, NmConfig] = {
     # For an LFE5U-85F: 128 multipliers and 8 requantizers of two each, of its 156; 176 of its 208
     # block RAMs. 2048 lines are 40 tokens of 3072 inputs.
     "ecp5": replace(_DEFAULT, rows=8, act_lines=2048, load_bits=128),
-    # The same multipliers for a fast clock: buffers that leave room around them, and scales that
-    # are powers of two, so that requantizing takes no multipliers. 512 lines are 8 tokens of 4096
-    # inputs, or 40 of 784.
+    # As many multipliers for a fast clock, half of them out of logic: an 85F's own stand in rows,
+    # and of 128 some are half a part away from their column. Buffers leave room around them, and
+    # scales are powers of two, so that requantizing takes no multipliers. 512 lines are 8 tokens of
+    # 4096 inputs, or 40 of 784.
     "fpga128": replace(
         _DEFAULT,
         rows=8,
@@ -283,6 +294,7 @@ PRESETS: dict[str, NmConfig] = {
         gather_lines=64,
         load_bits=128,
         pipeline=True,
+        logic_multipliers=1,
         counter_bits=24,
     ),
     # Small enough to read every signal of a waveform.

@@ -48,9 +48,10 @@ t + 12 queue         row 0 enters the result queue
 t + 13 result        row 0 is offered
 ====== ============= ==========================================================================
 
-With ``pipeline`` there is a register more in front of distribute, of select, of multiply and of
-sum, and two within requantize: all from distribute on is a cycle later, all from select on two, all
-from multiply on three, all from sum on four, and all behind requantize six. Parts are as below: the
+With ``pipeline`` there is a register more in front of distribute and of select, :data:`WAY_CYCLES`
+in front of multiply and as many in front of sum, and two within requantize: all from distribute on
+is a cycle later, all from select on two, all from multiply on four, all from sum on six, and all
+behind requantize eight. Parts are as below: the
 memories are read in t + 2 as ever.
 
 **Release.** When the last row of a strip's last tile has entered requantize (cycle
@@ -84,9 +85,13 @@ PART_CYCLES = 3
 bank."""
 
 
+WAY_CYCLES = 2
+"""Registers on the way to a multiplier, and as many on the way back, with ``pipeline``."""
+
+
 def accumulate_cycles(config: NmConfig) -> int:
     """Cycles from a step's issue until its sum stands in the accumulators."""
-    return 8 + 4 * config.pipeline
+    return 8 + 2 * (1 + WAY_CYCLES) * config.pipeline
 
 
 def requantize_cycles(config: NmConfig) -> int:

@@ -13,7 +13,7 @@ import pytest
 from hw.build import build, build_design, main
 from hw.designs import default_name, shell_design, unit_design
 from hw.manifest import skipstone_version
-from hw.nm.mac import Mac
+from hw.nm.mac import mac_latency
 from sim.tools import verilator_environment
 from spec.config import Config
 from spec.eie.config import EieConfig, preset
@@ -88,7 +88,7 @@ def test_the_manifest_says_which_engine_and_which_unit(tmp_path, unit):
     assert (facts["engine"], facts["unit"], facts["top"]) == ("nm", unit, f"nm_{unit}")
     assert NmConfig.from_json(facts["config"]) == NM_TINY
     assert facts["digest"] == NM_TINY.digest
-    assert facts["latencies"]["nm_mac"] == Mac.latency
+    assert facts["latencies"]["nm_mac"] == mac_latency(NM_TINY)
     widths = {name: port["width"] for name, port in facts["ports"].items()}
     if unit == "array":
         assert (widths["i__payload"], widths["o__payload"]) == (64, 16)

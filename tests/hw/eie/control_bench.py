@@ -17,20 +17,22 @@ from tests.hw.streams import plain
 
 @dataclass
 class Work:
-    """A pass, and how long the scans and the PEs take over it (in cycles from the first look)."""
+    """A pass, and how long the scans and the PEs take over it (in cycles from the first look); a
+    fault of theirs is told in the cycle ``fault_at``."""
 
     descriptor: Descriptor
     scan: int = 3
     idle: int = 5
     fault: str = ""
+    fault_at: int = 1
 
-    @property
-    def compute(self) -> int:
-        return max(self.scan, self.idle) + 1
+    def compute(self, config: EieConfig) -> int:
+        """Cycles until the end is seen: a cycle later by a pipelined array."""
+        return max(self.scan, self.idle) + 1 + config.scan_pipeline
 
     def before(self, config: EieConfig) -> int:
         """Cycles from the pass's first row on."""
-        return 1 + self.compute + drain_cycles(config, self.descriptor)
+        return 1 + self.compute(config) + drain_cycles(config, self.descriptor)
 
 
 def control_of(config: EieConfig, works: list[Work]) -> list[int]:
@@ -124,7 +126,7 @@ class Bench:
             number = len(self.trace) - first
             playing = since >= 0
             scanning = playing and since < work.scan
-            fault = work.fault if playing and since == 1 else ""
+            fault = work.fault if playing and since == work.fault_at else ""
             outputs = await self.cycle(
                 ctx,
                 start=number in starts,
@@ -146,7 +148,16 @@ class Bench:
         ctx.set(host.read_enable, 1)
         await self.cycle(ctx)
         ctx.set(host.read_enable, 0)
-        return ctx.get(host.answer)
+        # Only what was asked for in that cycle counts.
+        ctx.set(host.memory, Memory.COUNTERS)
+        ctx.set(host.address, 0)
+        if self.config.scan_pipeline:
+            assert ctx.get(host.answer) == 0, "it answers a cycle later"
+            await self.cycle(ctx)
+        answer = ctx.get(host.answer)
+        await self.cycle(ctx)
+        assert ctx.get(host.answer) == 0, "it answers once"
+        return answer
 
 
 def expected_run(config: EieConfig, works: list[Work], first: int = 0) -> list[dict[str, Any]]:
@@ -163,7 +174,7 @@ def expected_run(config: EieConfig, works: list[Work], first: int = 0) -> list[d
         cycles[-1] |= {"begin": 1, "half": half, "settings": settings_of(config, step)}
         if number:
             cycles[begin] |= {"phase.save": 1, "phase.saved_pass": first + number - 1}
-        cycles += [{"phase.computing": 1, "half": half} for _ in range(work.compute)]
+        cycles += [{"phase.computing": 1, "half": half} for _ in range(work.compute(config))]
         cycles += expected_drain(config, step, half)
         half ^= step.swap
     return [*cycles, {"phase.save": 1, "phase.saved_pass": first + len(works) - 1}]

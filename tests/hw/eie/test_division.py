@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from amaranth.sim import Simulator
 
+from hw.eie.count_few import MANY
 from hw.eie.division import Division
-from hw.eie.row import MANY
 from spec.eie.config import EieConfig, preset
 from tests.hw.streams import plain, port_at
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hw.eie.host_port import HostPort
+from spec.config import IO_DATA_BITS
 from spec.eie.config import EieConfig, preset
 from spec.eie.iomap import WHILE_COMPUTING, Memory
 from tests.hw.streams import Pace, paces, ragged, receiver, recorder, send, simulate, steady
@@ -14,6 +15,10 @@ from tests.programs import PIPELINES
 pytestmark = pytest.mark.unit
 
 CONTROL = "control"
+
+MIX = 0x9E3779B97F4A7C15
+"""A number by which to multiply so that all bits depend on all bits."""
+
 ARRAY_WIDE = (Memory.CONTROL, Memory.DESCRIPTORS)
 
 
@@ -24,12 +29,14 @@ def target_of(config: EieConfig, request: dict[str, int]) -> str | int | None:
     return request["pe"] if request["pe"] < config.pes else None
 
 
-def answer_of(target: str | int | None, request: dict[str, int]) -> int:
-    """What the targets of this bench answer: no two requests alike, and full words."""
+def answer_of(config: EieConfig, target: str | int | None, request: dict[str, int]) -> int:
+    """What the targets of this bench answer: hardly two requests alike, and full words."""
     if target is None:
         return 0
     number = 77 if target == CONTROL else int(target)
-    return (1 << 63) | number << 40 | request["memory"] << 32 | request["address"]
+    mixed = (number << 40 | request["memory"] << 32 | request["address"]) * MIX
+    bits = IO_DATA_BITS if target == CONTROL else config.element_answer_bits
+    return mixed % (1 << bits) | 1 << bits - 1
 
 
 def draw(
@@ -60,9 +67,9 @@ class Bench:
         self.samples: list[tuple] = []
 
     async def answer(self, ctx) -> None:
-        """Each target answers in the cycle after it was asked, a registered PE three later, central
+        """Each target answers in the cycle after it was asked, a registered PE four later, central
         control of a pipelined array one later, and is zero otherwise."""
-        late, late_control = 3 * self.config.pe_registers, int(self.config.scan_pipeline)
+        late, late_control = 4 * self.config.pe_registers, int(self.config.scan_pipeline)
         ways = {name: [0] * (late_control if name == CONTROL else late) for name in self.targets}
         ports = [
             port
@@ -73,7 +80,7 @@ class Bench:
             for number, (name, target) in enumerate(self.targets.items()):
                 asked, memory, address = values[3 * number : 3 * number + 3]
                 request = {"memory": memory, "address": address}
-                ways[name].append(answer_of(name, request) if asked else 0)
+                ways[name].append(answer_of(self.config, name, request) if asked else 0)
                 ctx.set(target.answer, ways[name].pop(0))
 
     def run(
@@ -133,7 +140,7 @@ def test_any_traffic(
         gate = steady if number % 2 else ragged(rng, 0.7)
         written, asked, taken = bench.run(writes, reads, maker, ragged(rng, 0.6), taker, gate)
 
-        answers = [answer_of(target_of(config, read), read) for read in reads]
+        answers = [answer_of(config, target_of(config, read), read) for read in reads]
         assert [answer for _, answer in taken] == answers
         requests = [("write", *pair) for pair in zip(written, writes, strict=True)]
         requests += [("read", *pair) for pair in zip(asked, reads, strict=True)]
@@ -143,7 +150,9 @@ def test_any_traffic(
             if target is not None:
                 memory, address = request["memory"], request["address"]
                 comes = cycle + (late and target != CONTROL)
-                expected.append((comes, kind, target, memory, address, request.get("data", 0)))
+                bits = IO_DATA_BITS if target == CONTROL else config.element_word_bits
+                word = request.get("data", 0) % (1 << bits)
+                expected.append((comes, kind, target, memory, address, word))
         # The last may come when nobody looks any more.
         seen = [one for one in expected if one[0] < len(bench.samples)]
         assert len(seen) >= len(expected) - late
@@ -175,7 +184,7 @@ def test_writes_while_computing(double_buffer: bool, rng: np.random.Generator) -
     assert written[before:] == list(range(200, 200 + len(requests) - before))
 
 
-@pytest.mark.parametrize(("pipeline", "latency"), [*zip(PIPELINES, [2, 3, 6], strict=True)])
+@pytest.mark.parametrize(("pipeline", "latency"), [*zip(PIPELINES, [2, 3, 7], strict=True)])
 def test_steady_traffic(pipeline: dict[str, bool], latency: int, rng: np.random.Generator) -> None:
     """A write in every cycle; a read when the one before is answered, ``latency`` cycles later, and
     its answer taken."""

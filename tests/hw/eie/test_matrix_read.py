@@ -11,7 +11,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.eie.matrix_read import MatrixRead
-from hw.eie.payloads import MemoryWrite, settings_layout, span_layout, update_layout
+from hw.eie.payloads import MemoryWrite, element_settings_layout, span_layout, update_layout
 from hw.eie.row_accumulate import RowAccumulate
 from hw.streams import steady
 from spec.eie.config import EieConfig, preset
@@ -47,7 +47,7 @@ class Walk(wiring.Component):
             {
                 "i": In(stream.Signature(span_layout(config))),
                 "o": Out(steady(update_layout(config))),
-                "settings": In(settings_layout(config)),
+                "settings": In(element_settings_layout(config)),
                 "write": In(MemoryWrite(config.line_address_bits, config.line_bits)),
             }
         )

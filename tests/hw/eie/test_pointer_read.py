@@ -54,7 +54,7 @@ class PointerReadBehindQueue(wiring.Component):
         connect(m, queue.o, pointers.i)
         connect(m, pointers.o, flipped(self.o))
         connect(m, flipped(self.write), pointers.write)
-        m.d.comb += [pointers.comes.eq(queue.comes), pointers.coming.eq(queue.coming)]
+        m.d.comb += pointers.following.eq(queue.following)
         return m
 
 

@@ -6,7 +6,8 @@ import pytest
 from amaranth import Cat, Module, Signal
 from amaranth.sim import Simulator
 
-from hw.eie.row import COUNT_BITS, MANY, Row, count_few
+from hw.eie.count_few import COUNT_BITS, MANY, count_few
+from hw.eie.row import Row
 from spec.eie.config import preset
 from tests.hw.streams import play
 

@@ -8,7 +8,7 @@ import pytest
 
 from hw.measure.ecp5 import Area, Fit, area_of, place, read_fit, register, synthesize, verilog
 from hw.measure.tools import Tool, find_nextpnr, find_yosys
-from hw.nm.mac import Mac
+from hw.nm.mac import Mac, mac_latency
 from spec.errors import Failure, UserError
 from spec.nm.config import NmConfig, preset
 
@@ -102,7 +102,7 @@ def test_the_mac_unit_maps_as_meant(tmp_path, config):
     operands = products * (config.weight_bits + config.act_bits)
     sums = products * (config.weight_bits + config.act_bits)
     sum_bits = config.weight_bits + config.act_bits + (products - 1).bit_length()
-    travelling = 2 * (Mac.latency - 1)
+    travelling = 2 * (mac_latency(config) - 1)
     assert found.multipliers == products
     assert found.block_rams == 0
     assert found.ff == operands + sums + sum_bits + travelling + config.acc_bits

@@ -21,7 +21,7 @@ from hw.nm.engine import NmArray
 from hw.nm.gather import Gather
 from hw.nm.host_port import HostPort
 from hw.nm.loader import Loader
-from hw.nm.mac import Mac
+from hw.nm.mac import Mac, mac_latency
 from hw.nm.select import Select
 from hw.nm.sequencer import Sequencer
 from hw.nm.strip_buffer import StripBuffer
@@ -159,6 +159,6 @@ def test_what_is_repeated_is_emitted_once(tmp_path):
 @pytest.mark.parametrize("name", ["tiny", "dense only, no gather"])
 def test_ports_and_latencies(name):
     emitted = emission(NmArray(CONFIGS[name]), "nm_array")
-    assert emitted.latencies["nm_mac"] == Mac.latency
+    assert emitted.latencies["nm_mac"] == mac_latency(CONFIGS[name])
     alone = {port for port in emitted.ports if "__" not in port}
     assert alone == {"clk", "rst", "start", "busy", "error"}

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.unit
 
 def latency_of(config: NmConfig) -> int:
     """What the cycle model counts from select to the accumulator."""
-    return 6 if config.pipeline else 4
+    return 8 if config.pipeline else 4
 
 
 def assert_sums(config: NmConfig, steps: list[dict | None]) -> None:
@@ -111,6 +111,7 @@ def test_both_most_negative_at_full_width():
         {"n": 1, "m": 1, "groups": 1},
         {"weight_bits": 4, "act_bits": 16},
         {"pipeline": True},
+        {"pipeline": True, "logic_multipliers": 1},
     ],
     ids=str,
 )

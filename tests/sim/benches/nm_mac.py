@@ -7,7 +7,7 @@ from typing import Any
 import cocotb
 import numpy as np
 
-from hw.nm.mac import Mac
+from hw.nm.mac import mac_latency
 from spec.nm.config import NmConfig
 from spec.nm.golden import Decoded
 from spec.nm.program import Layer
@@ -96,7 +96,7 @@ class MacBench(Bench):
 
     def _forget(self) -> None:
         self.total = 0
-        self._under_way = deque([0] * Mac.latency)
+        self._under_way = deque([0] * mac_latency(self.config))
 
     def _drive(self, step: Step) -> None:
         config = self.config
@@ -174,7 +174,7 @@ async def layers(dut: Any, traffic: str) -> None:
             await bench.feed(steps_of(job, output, job.acts[token], bench.rng), pace)
             assert bench.total == sums[token, output]
     await bench.feed([], steady)
-    for _ in range(Mac.latency):
+    for _ in range(mac_latency(bench.config)):
         await bench.clock(None)
 
 
@@ -189,7 +189,7 @@ async def resets(dut: Any) -> None:
             steps = steps_of(job, output, job.acts[token], bench.rng)
             await bench.feed(steps[: int(bench.rng.integers(1, len(steps) + 1))], steady)
             await bench.reset()
-            for _ in range(int(bench.rng.integers(Mac.latency + 2))):
+            for _ in range(int(bench.rng.integers(mac_latency(bench.config) + 2))):
                 await bench.clock(None)
             for other, moment in chosen(following, bench.rng, 2):
                 acts = following.acts[moment]

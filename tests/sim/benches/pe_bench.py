@@ -15,11 +15,12 @@ from spec.config import IO_DATA_BITS
 from spec.eie.config import EieConfig
 from spec.eie.counters import PE_COUNTERS
 from spec.eie.cycles import count_pass, drain_latency
-from spec.eie.descriptor import Descriptor
+from spec.eie.descriptor import Descriptor, element_fields
 from spec.eie.golden import decode_pass
 from spec.eie.iomap import Memory, pe_counter_bits
 from spec.eie.program import Pass, Segment
 from spec.eie.work import Work
+from spec.fields import pack
 from spec.numbers import requantize
 from sw.host.eie.words import segment_writes
 from tests.hw.streams import Pace, steady
@@ -138,7 +139,7 @@ class PeBench(Bench):
         for address, word in enumerate(words, first):
             while not pace():
                 await self.edge
-            data = int(word) & ((1 << IO_DATA_BITS) - 1)
+            data = int(word) & ((1 << len(self.dut.host__data)) - 1)
             self.drive("host", write_enable=1, memory=memory, address=address, data=data)
             await self.edge
             self.drive("host", write_enable=0)
@@ -163,7 +164,7 @@ class PeBench(Bench):
         """Set the descriptor of the running pass, and its number, if it is given."""
         if number is not None:
             self.drive("phase", saved_pass=number)
-        words = replace(share.descriptor, **changes).pack(share.config)
+        words = pack(element_fields(share.config), replace(share.descriptor, **changes))
         self.dut.settings.value = sum(word << IO_DATA_BITS * at for at, word in enumerate(words))
 
     async def clear(self, config: EieConfig) -> None:

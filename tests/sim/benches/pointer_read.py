@@ -39,8 +39,7 @@ class QueuedPointerRead(wiring.Component):
         connect(m, read.o, flipped(self.o))
         connect(m, flipped(self.write), read.write)
         m.d.comb += [
-            read.comes.eq(queue.comes),
-            read.coming.eq(queue.coming),
+            read.following.eq(queue.following),
             self.busy.eq(read.busy),
             self.empty.eq(read.empty),
             self.error.eq(read.error),

@@ -19,8 +19,8 @@ from spec.numbers import requantize
 
 PIPELINE = 7
 """Registers between a step's issue and the accumulators: gather, address, read, distribute, select,
-multiply, sum. With ``config.pipeline`` there is another one in front of each of
-the last four."""
+multiply, sum. With ``config.pipeline`` there is another one in front of distribute and of select,
+and two in front of each of the last two."""
 
 REQUANTIZE = 3
 """Registers of a requantizer: add, multiply, shift. With ``config.pipeline`` it multiplies in
@@ -88,7 +88,7 @@ class Clocked:
         self.loader = self._load()
         self.want = next(self.loader)
         self.at: tuple[int, int, int, int, int] | None = (0, 0, 0, 0, 0)
-        pipeline, requantize = PIPELINE + 4 * config.pipeline, REQUANTIZE + 2 * config.pipeline
+        pipeline, requantize = PIPELINE + 6 * config.pipeline, REQUANTIZE + 2 * config.pipeline
         self.places = config.rows + pipeline + 1 + 1 + requantize + 1
         self.pipeline: list[Step | None] = [None] * pipeline
         self.handing: Step | None = None

@@ -25,6 +25,7 @@ RANGES = {
     "act_lines": (1, 65536),
     "gather_lines": (0, 65536),
     "load_bits": (64, 512),
+    "logic_multipliers": (0, 256),
     "counter_bits": (8, 64),
 }
 
@@ -49,6 +50,12 @@ def test_numbers_out_of_range_are_refused(name):
             UserError, match=rf"{name} = .*, must be an integer from {low} to {high}"
         ):
             replace(NmConfig(), **{name: value})
+
+
+def test_no_more_multipliers_out_of_logic_than_there_are():
+    assert preset("tiny", logic_multipliers=2).multipliers == 2
+    with pytest.raises(UserError, match="logic_multipliers = 3, a MAC unit has only 2"):
+        preset("tiny", logic_multipliers=3)
 
 
 @pytest.mark.parametrize("name", ["rows", "columns", "n", "m", "groups", "load_bits"])
