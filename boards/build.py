@@ -9,6 +9,7 @@ from typing import Any
 from boards import room
 from boards.board import Board
 from boards.flow import NAME, Tool, carry_out, find_tools, prepare, read_json
+from boards.place import place_and_route
 from boards.top import SHELL, Top, shell_of
 from hw.manifest import FILE, tool_versions
 from spec.config import Config
@@ -83,11 +84,12 @@ def _synthesize(
     """Run the tools; what came out, checked on the way."""
     facts: dict[str, Any] = {}
     for command, tool in zip(commands, tools, strict=True):
-        carry_out(command, tool, folder)
+        if not command[0].startswith("nextpnr"):
+            carry_out(command, tool, folder)
         if command[0] == "yosys":
             room.check_after(part, room.luts(cells_of(folder)))
         elif command[0].startswith("nextpnr"):
-            facts |= timing(read_json(folder / "timing.json"))
+            facts |= place_and_route(command, tool, folder, clock_hz)
             if facts["fmax_mhz"] < clock_hz / 1e6:
                 raise Failure(
                     f"the design is too slow: {facts['fmax_mhz']:.1f} MHz, its clock is "
@@ -106,20 +108,6 @@ def _synthesize(
 def cells_of(folder: Path) -> Mapping[str, int]:
     """Cells of each kind in the netlist in a folder."""
     return read_json(folder / "cells.json")["design"]["num_cells_by_type"]
-
-
-def timing(report: Mapping[str, Any]) -> dict[str, Any]:
-    """The clock, and what is used of the part, in nextpnr's report."""
-    if not report["fmax"]:
-        raise Failure("nextpnr reports no clock")
-    return {
-        "fmax_mhz": round(min(clock["achieved"] for clock in report["fmax"].values()), 2),
-        "used": {
-            kind: [one["used"], one["available"]]
-            for kind, one in sorted(report["utilization"].items())
-            if one["used"]
-        },
-    }
 
 
 def _check_folder(folder: Path) -> None:

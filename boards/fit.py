@@ -12,8 +12,9 @@ from typing import Any
 
 from boards import icebreaker, ulx3s
 from boards.board import Board
-from boards.build import cells_of, timing
+from boards.build import cells_of
 from boards.flow import NAME, carry_out, find_tools, prepare, read_json
+from boards.place import REPORT, place_and_route, timing
 from boards.room import check_before, luts
 from boards.top import SHELL, Top, shell_of
 from hw.manifest import tool_versions
@@ -116,8 +117,8 @@ def measure(name: str, design: Design, seeds: int) -> dict[str, Any]:
         place[place.index("--seed") + 1] = str(seed)
         report = folder / f"timing-{netlist}-{seed}.json"
         if not report.exists():
-            carry_out(place, tools[1], folder)
-            (folder / "timing.json").replace(report)
+            place_and_route(place, tools[1], folder, hz)
+            (folder / REPORT).replace(report)
         reports.append(timing(read_json(report)))
     mhz = [one["fmax_mhz"] for one in reports]
     what, useful = useful_work(design.config)

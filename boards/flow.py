@@ -33,10 +33,9 @@ STEPS = {
 LOGIC = 0.25
 """Share of a period that is left to lookup tables."""
 
-LARGE = " --placer static --router router2 --tmg-ripup"
+LARGE = " --placer static --router router2"
 """Options of nextpnr for the many thousand cells of an ECP5: a third less wire than with the
-default placer, and a router that comes to an end, as it does not on an iCE40, and takes wires that
-are too slow up again."""
+default placer, and a router that comes to an end, as it does not on an iCE40."""
 
 WEBASSEMBLY = ("nextpnr-ecp5", "nextpnr-ice40", "ecppack", "icepack")
 """Those that also come from PyPI, under a name behind ``yowasp-``; native ones go first."""
@@ -100,14 +99,15 @@ def _for_yosys(passes: Sequence[str], options: str) -> dict[str, str]:
     }
 
 
-def carry_out(command: Sequence[str], tool: Tool, folder: Path) -> None:
-    """Run a command in its folder."""
+def carry_out(
+    command: Sequence[str], tool: Tool, folder: Path, seconds: float | None = None
+) -> bool:
+    """Run a command in its folder; false if it took longer than that and was ended."""
     name, *arguments = command
     with progress(f"{STEPS[name]} ({tool.name} {tool.version})"):
         if isinstance(tool, Yosys):
-            tool.passes([f"script {arguments[-1]}"], folder)
-        else:
-            tool.run(arguments, folder)
+            return tool.passes([f"script {arguments[-1]}"], folder)
+        return tool.run(arguments, folder, seconds)
 
 
 def read_json(file: Path) -> dict[str, Any]:

@@ -70,8 +70,12 @@ def memories(files: Mapping[str, str], top: str) -> Counter[tuple[int, int]]:
 
 
 def multipliers(configs: Sequence[Config]) -> int:
-    """Multipliers that the arrays take at least: one for each MAC."""
-    counts = {EieConfig: lambda one: one.pes * one.lanes, NmConfig: lambda one: one.slots}
+    """Multipliers that the arrays take at least: one for each product in a cycle, but for those
+    made of logic."""
+    counts = {
+        EieConfig: lambda one: one.pes * one.lanes,
+        NmConfig: lambda one: one.dedicated_multipliers,
+    }
     return sum(counts[type(config)](config) for config in configs)
 
 

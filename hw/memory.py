@@ -52,8 +52,8 @@ class Ram(wiring.Component):
     edge that writes the same word gives is unspecified: Amaranth's simulator gives the word's
     inverse, so that nobody depends on it, emitted Verilog the old word. The words, and the answer
     before the first read, are zero in simulation and anything in hardware: there is no reset. An
-    address of ``depth`` or more is a mistake of the caller: what it reads is unspecified, what it
-    writes lands anywhere.
+    address of ``depth`` or more reads anything; to write there is a mistake of the caller, which
+    lands anywhere.
 
     Parameters
     ----------

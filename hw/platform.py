@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, NamedTuple
 
 from amaranth import (
@@ -39,14 +40,27 @@ class Hold(NamedTuple):
     """Without, everything inside stands still, memories included."""
 
 
+class Place(Enum):
+    """Where a module stands."""
+
+    FREE = "where nothing is held"
+    HELD = "where it is held"
+    WITHIN = "right within what is held"
+    FURTHER = "further within what is held"
+
+    @property
+    def keeps(self) -> bool:
+        """Whether it keeps its :class:`Hold` in registers of its own."""
+        return self in (Place.HELD, Place.WITHIN)
+
+
 class Inside(NamedTuple):
     """What is told to a module within one that is held."""
 
     hold: Hold
     now: Hold
     """The same for the module around it, as it is in this cycle."""
-    depth: int
-    """1 right within the component that is held, 2 further inside."""
+    place: Place
 
 
 @dataclass
@@ -60,9 +74,9 @@ class Unit:
     """The module, if the component writes it itself."""
     ports: dict[str, str] = field(default_factory=dict)
     """Direction of each port."""
-    depth: int | None = None
-    """If its ports of reset and of :data:`hw.verilog.naming.ENABLE` are those of a :class:`Hold`:
-    0 of a component that is held, else :attr:`Inside.depth`."""
+    place: Place = Place.FREE
+    """Anywhere else its ports of reset and of :data:`hw.verilog.naming.ENABLE` are those of a
+    :class:`Hold`."""
 
 
 class EmitPlatform:
@@ -82,20 +96,17 @@ class EmitPlatform:
         # Equal components beyond the first are never elaborated; that is no mistake.
         component._MustUse__used = True
         ports = flatten(component)
-        depth, now = None if hold is None else 0, None
+        place, now = Place.FREE if hold is None else Place.HELD, None
         if hold is None and self._insides[-1] is not None:
-            hold, now, depth = self._insides[-1]
-        unit = self.units.get(name) or self.add(component, name, depth)
+            hold, now, place = self._insides[-1]
+        unit = self.units.get(name) or self.add(component, name, place)
         if component is not unit.component and fingerprint(component, ports) != unit.fingerprint:
             raise ValueError(
                 f"two different components are placed as module {name}: {component!r} differs "
                 f"from {unit.component!r} in its class, its ports or its attributes"
             )
-        if unit.text is None and unit.depth != depth:
-            raise ValueError(
-                f"module {name} is placed both where it may be held and where it may not, or both "
-                "right in what is held and further inside"
-            )
+        if unit.text is None and unit.place is not place:
+            raise ValueError(f"module {name} is placed {unit.place.value} and {place.value}")
         if unit.text is not None and hold is not None and now is None:
             raise ValueError(f"module {name} cannot be held by itself, only what it is inside of")
         values = {port: value for port, (value, _) in ports.items()}
@@ -110,17 +121,17 @@ class EmitPlatform:
             name, *((kinds[kind], port, values[port]) for port, kind in unit.ports.items())
         )
 
-    def add(self, component: wiring.Component, name: str, depth: int | None = None) -> Unit:
-        """Elaborate ``component`` as the module ``name``, which may be held."""
+    def add(self, component: wiring.Component, name: str, place: Place = Place.FREE) -> Unit:
+        """Elaborate ``component`` as the module ``name``."""
         component._MustUse__used = True
         ports = flatten(component)
         self._check_names(name, ports)
-        unit = Unit(component, fingerprint(component, ports), depth=depth)
+        unit = Unit(component, fingerprint(component, ports), place=place)
         if hasattr(component, "verilog"):
             unit.text = component.verilog(name)
             found = {CLOCK: "input"} | {port: kind.value for port, (_, kind) in ports.items()}
         else:
-            text, signals = self._convert(component, name, ports, depth)
+            text, signals = self._convert(component, name, ports, place)
             unit.modules = rtlil.read(text)
             found = {port: wire.direction for port, wire in unit.modules[name].ports.items()}
             _name_states(unit.modules, signals)
@@ -133,24 +144,25 @@ class EmitPlatform:
         self.units[name] = unit
         return unit
 
-    def _convert(self, component: wiring.Component, name: str, ports: Ports, depth: int | None):
+    def _convert(self, component: wiring.Component, name: str, ports: Ports, place: Place):
         """RTLIL of a component, and the names of its signals."""
         hold = now = Hold(Signal(name=RESET), Signal(name=ENABLE))
-        if depth in (0, 1):
+        if place.keeps:
             restart = Signal(name=RESET_NOW, reset_less=True)
             now = Hold(restart, Signal(name=ENABLE_NOW, init=1, reset_less=True))
-        inside = None
-        if depth is not None:
-            inside = Inside(hold, now, 1) if depth == 0 else Inside(now, now, 2)
+        # What is further inside hears of what this one keeps, so in the same cycle.
+        inside = None if place is Place.FREE else Inside(now, now, Place.FURTHER)
+        if place is Place.HELD:
+            inside = Inside(hold, now, Place.WITHIN)
         self._open.append(name)
         self._insides.append(inside)
         fragment = Fragment.get(component, self)
-        if depth is not None:
+        if inside is not None:
             domain = ClockDomain("sync")
             domain.rst = now.restart
             fragment = EnableInserter(now.moves)(fragment)
             fragment.add_domains(domain)
-            if now is not hold:
+            if place.keeps:
                 kept = (mine.eq(told) for mine, told in zip(now, hold, strict=True))
                 fragment.add_statements("sync", *kept)
             own = {CLOCK: domain.clk, RESET: hold.restart, ENABLE: hold.moves}

@@ -4,7 +4,7 @@ from amaranth import Module, Mux, Signal, Value
 from amaranth.lib import fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-REGISTERS = 2
+MOST_REGISTERS = 2
 """A queue of so few payloads is made of registers: smaller than a memory, and at hand at once."""
 
 
@@ -41,7 +41,7 @@ class StreamQueue(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        if self.depth <= REGISTERS:
+        if self.depth <= MOST_REGISTERS:
             self._registers(m)
         else:
             self._memory(m)

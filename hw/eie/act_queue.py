@@ -67,7 +67,8 @@ class ActQueue(wiring.Component):
         with m.If(gives):
             m.d.sync += [oldest.eq(self._behind(oldest)), second.eq(self._behind(second))]
 
-        # Show the oldest one, and where to look the one behind it up.
+        # Show the oldest one, and where to look the one behind it up. (In a PE nobody reads the
+        # pointer of the oldest one any more, and its port is cut away.)
         following = _read(pointers, m, second)
         m.d.comb += [
             self.o.payload.pointer.eq(_read(pointers, m, oldest)),

@@ -117,7 +117,8 @@ class HostAccess(wiring.Signature):
     """The host's access to one PE or to central control: at most one word is written and one read
     in a cycle.
 
-    ``answer`` is the word read in the cycle before, and zero where nothing was asked.
+    ``answer`` is the word that was asked for, at the PE in the cycle before, and zero where nothing
+    was.
     """
 
     def __init__(self, config: EieConfig, data_bits: int, answer_bits: int):

@@ -25,7 +25,7 @@ class PointerRead(wiring.Component):
     -------
     i : stream of columns, from the activation queue
     following : In
-        Pointer of the column that will be on ``i`` when this one has gone.
+        Pointer of the column that will be on ``i`` when this one has gone, or comes first.
     o : stream of spans, to matrix read
     write : pointers from the host
     busy : Out

@@ -25,7 +25,8 @@ class PointerStore(wiring.Component):
     Members
     -------
     address : In
-        Of the column to look up.
+        Of the column to look up. One is looked up in every cycle: any address does while there is
+        none, and nothing is made of what comes.
     start, end : Out
         Its pointer and the one behind it.
     write : pointers from the host

@@ -37,13 +37,22 @@ class Tool:
     version: str
     command: tuple[str, ...]
 
-    def run(self, arguments: Sequence[str], folder: Path) -> None:
-        """Run it in ``folder``; :class:`Failure` with the end of what it printed if it fails."""
+    def run(self, arguments: Sequence[str], folder: Path, seconds: float | None = None) -> bool:
+        """Run it in ``folder``; :class:`Failure` with the end of what it printed if it fails.
+
+        False if it was ended because it took longer than ``seconds``.
+        """
         command = [*self.command, *arguments]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        try:
+            done = subprocess.run(
+                command, cwd=folder, capture_output=True, text=True, timeout=seconds
+            )
+        except subprocess.TimeoutExpired:
+            return False
         if done.returncode:
             tail = (done.stdout + done.stderr).strip()[-TAIL_CHARACTERS:]
             raise Failure(f"{self.name} failed in {folder}: {tail}")
+        return True
 
 
 @dataclass(frozen=True)
@@ -53,9 +62,9 @@ class Yosys(Tool):
     joins: bool
     """Whether all passes are one argument."""
 
-    def passes(self, passes: Sequence[str], folder: Path) -> None:
+    def passes(self, passes: Sequence[str], folder: Path) -> bool:
         """Run passes one after the other, in ``folder``."""
-        self.run(["; ".join(passes)] if self.joins else passes, folder)
+        return self.run(["; ".join(passes)] if self.joins else passes, folder)
 
 
 def find_yosys() -> Yosys:

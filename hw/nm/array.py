@@ -4,7 +4,7 @@ from amaranth import Module
 from amaranth.lib import data, wiring
 
 from hw.emit import Placed
-from hw.nm.column import MacColumn, members_for
+from hw.nm.column import MacColumn, mac_members
 from hw.nm.mac import mac_latency
 from hw.nm.payloads import sums_layout, windows_layout
 from spec.nm.config import NmConfig
@@ -39,7 +39,7 @@ class MacArray(wiring.Component):
         self.config = config
         self.latency = mac_latency(config)
         windows = data.ArrayLayout(windows_layout(config), config.columns)
-        super().__init__(members_for(config, windows, sums_layout(config)))
+        super().__init__(mac_members(config, windows, sums_layout(config)))
 
     def elaborate(self, platform):
         m = Module()

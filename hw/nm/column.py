@@ -1,6 +1,6 @@
 """Column: the MAC units of a column, and the drain registers behind them."""
 
-from amaranth import Module, Signal, signed
+from amaranth import Module, ShapeLike, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -13,7 +13,7 @@ OF_ROW = ("weights", "places")
 """Operands that are another one for each row."""
 
 
-def members_for(config: NmConfig, windows, sums) -> dict[str, wiring.Member]:
+def mac_members(config: NmConfig, windows: ShapeLike, sums: ShapeLike) -> dict[str, wiring.Member]:
     """Members of a :class:`MacColumn`, or of an array of such, with windows and sums of these
     shapes."""
     members = {
@@ -56,7 +56,7 @@ class MacColumn(wiring.Component):
     def __init__(self, config: NmConfig):
         self.config = config
         self.latency = mac_latency(config)
-        super().__init__(members_for(config, windows_layout(config), signed(config.acc_bits)))
+        super().__init__(mac_members(config, windows_layout(config), signed(config.acc_bits)))
 
     def elaborate(self, platform):
         config = self.config

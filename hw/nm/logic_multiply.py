@@ -22,7 +22,7 @@ class LogicMultiply(wiring.Component):
     Parameters
     ----------
     a_bits, b_bits : int
-        Widths of the signed factors.
+        Widths of the signed factors; ``b`` has a bit beside its sign.
     split : bool
         The last addition takes a cycle of its own.
 

@@ -15,8 +15,8 @@ from spec.registers.table import BITS, EIE, NM
 ARRAYS = {EIE: (EieArray, "eie_array"), NM: (NmArray, "nm_array")}
 
 AHEAD = 2
-"""Cycles from deciding that the array moves until it does: its modules keep that in registers of
-their own (:class:`hw.platform.Hold`)."""
+"""Cycles from deciding that the array moves until it does: it and the modules right within it keep
+that in registers of their own (:class:`hw.platform.Hold`)."""
 
 QUEUE_DEPTH = 2
 

@@ -310,7 +310,7 @@ class EieConfig(Config):
 
 _DEFAULT = EieConfig()
 
-_FPGA64 = replace(
+_FPGA = replace(
     _DEFAULT,
     act_bits=8,
     weight_bits=8,
@@ -357,18 +357,18 @@ PRESETS: dict[str, EieConfig] = {
     # multiplier, and everything else is sixteen or thirty-two words. Lines and runs use all 36 bits
     # of a block RAM's word. (With twice the lines, 196 of 208 block RAMs are taken, and some end up
     # far from their PE.)
-    "fpga64": replace(_FPGA64, rows=16, codebooks=2, lines=512),
+    "fpga64": replace(_FPGA, rows=16, codebooks=2, lines=512),
     # Half as many, with room for more layers' pointers: four block RAMs each. (With six, for twice
     # the lines, hardly one is left, and some end up far from what they belong to.)
-    "fpga32": replace(_FPGA64, pes=32, act_rows=32, biases=32, columns=2048, queue_depth=32),
+    "fpga32": replace(_FPGA, pes=32, act_rows=32, biases=32, columns=2048, queue_depth=32),
     # An LFE5U-25F or 12F, and all of LeNet-300-100 at 8 %.
-    "fpga6": replace(_FPGA64, pes=6, rows=64, act_rows=256, biases=128, lines=1024, columns=2048),
+    "fpga6": replace(_FPGA, pes=6, rows=64, act_rows=256, biases=128, lines=1024, columns=2048),
     # An LFE5U-45F.
-    "fpga16": replace(_FPGA64, pes=16, act_rows=64, biases=32, lines=512, columns=2048),
+    "fpga16": replace(_FPGA, pes=16, act_rows=64, biases=32, lines=512, columns=2048),
     # An UP5K, and all of LeNet-300-100 at 8 %: lines and activations are its single-port RAMs, of
     # which a PE takes two, all other memories its block RAMs. A second PE has no place.
     "up5k": replace(
-        _FPGA64,
+        _FPGA,
         pes=1,
         line_bits=16,
         run_bits=4,

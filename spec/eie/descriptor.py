@@ -6,6 +6,9 @@ from spec.config import bits_for
 from spec.eie.config import EieConfig
 from spec.fields import pack, unpack, words_for
 
+KNOWN_TO_ELEMENTS = {"widen", "rows", "codebook", "multiplier", "shift", "relu"}
+"""Fields that matter in a PE: the others are for the scan, for drain and for central control."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Descriptor:
@@ -90,9 +93,9 @@ def descriptor_fields(config: EieConfig) -> dict[str, int]:
 
 
 def element_fields(config: EieConfig) -> dict[str, int]:
-    """Those of :func:`descriptor_fields` that a PE has to know."""
-    known = ("widen", "rows", "codebook", "multiplier", "shift", "relu")
-    return {name: width for name, width in descriptor_fields(config).items() if name in known}
+    """Those of :func:`descriptor_fields` that a PE has to know, in the same order."""
+    fields = descriptor_fields(config)
+    return {name: width for name, width in fields.items() if name in KNOWN_TO_ELEMENTS}
 
 
 def cluster_columns(config: EieConfig, columns: int, split: int) -> int:

@@ -88,11 +88,11 @@ class NmConfig(Config):
         Width of a word of the load stream: 64, 128, 256 or 512.
     pipeline : bool
         For a fast clock a register more behind the activation and the weight buffer, in front of
-        every column, two in front of every multiplier and behind it, and two in every requantizer:
-        ``tail`` is eight cycles longer, and a strip's bank is free six cycles later.
+        every column, two in front of every multiplier, two behind it, and two in every requantizer
+        (:mod:`spec.nm.cycles`).
     logic_multipliers : int
         Multipliers of each MAC unit that are made of logic, where a part has too few others, or
-        none nearby. Nothing else depends on it.
+        none nearby. No bit and no cycle depends on it.
     counter_bits : int
         Width of a performance counter.
     """
@@ -205,6 +205,11 @@ class NmConfig(Config):
     def multipliers(self) -> int:
         """Multipliers of a MAC unit."""
         return self.n * self.groups
+
+    @property
+    def dedicated_multipliers(self) -> int:
+        """Multipliers of all MAC units that are not made of logic."""
+        return self.rows * self.columns * (self.multipliers - self.logic_multipliers)
 
     @property
     def slots(self) -> int:

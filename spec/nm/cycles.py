@@ -51,8 +51,7 @@ t + 13 result        row 0 is offered
 With ``pipeline`` there is a register more in front of distribute and of select, :data:`WAY_CYCLES`
 in front of multiply and as many in front of sum, and two within requantize: all from distribute on
 is a cycle later, all from select on two, all from multiply on four, all from sum on six, and all
-behind requantize eight. Parts are as below: the
-memories are read in t + 2 as ever.
+behind requantize eight. Parts are as below: the memories are read in t + 2 as ever.
 
 **Release.** When the last row of a strip's last tile has entered requantize (cycle
 t + 8 + rows for the strip's last step at t), the strip's bank is free, parameters included, and so
@@ -91,7 +90,7 @@ WAY_CYCLES = 2
 
 def accumulate_cycles(config: NmConfig) -> int:
     """Cycles from a step's issue until its sum stands in the accumulators."""
-    return 8 + 2 * (1 + WAY_CYCLES) * config.pipeline
+    return 8 + (2 + 2 * WAY_CYCLES) * config.pipeline
 
 
 def requantize_cycles(config: NmConfig) -> int:

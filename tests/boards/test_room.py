@@ -99,6 +99,7 @@ def test_what_runs_out_is_said_with_how_much():
         check_before(UP5K, files, "top", [config])
     many = nm_preset("default")
     assert multipliers([config, many]) == 4 + many.slots
+    assert multipliers([nm_preset("default", logic_multipliers=1)]) == many.slots / 2
     with pytest.raises(UserError, match="takes 5281 lookup tables, iCE40UP5K has 5280, 1 too few"):
         check_after(UP5K, 5281)
     check_after(UP5K, 5280)

@@ -118,6 +118,32 @@ def test_a_placed_component_is_itself_in_simulation(rng):
     simulator.run()
 
 
+def _sum(m, self):
+    total = Signal(4)
+    m.d.sync += total.eq(total + self.a)
+    m.d.comb += self.o.eq(total)
+
+
+def _sum_of_sums(m, self):
+    total = Signal(4)
+    m.submodules.deep = deep = Placed(Small(_sum), "deep")
+    m.d.sync += total.eq(total + deep.o)
+    m.d.comb += [deep.a.eq(self.a), self.o.eq(total)]
+
+
+def _deep(m, self):
+    """One sum within the other, a module each."""
+    total = Signal(4)
+    m.submodules.middle = middle = Placed(Small(_sum_of_sums), "middle")
+    m.d.sync += total.eq(total + middle.o)
+    m.d.comb += [middle.a.eq(self.a), self.o.eq(total)]
+
+
+def _deep_held(m, self):
+    m.submodules.outer = outer = Placed(Small(_deep), "outer", Hold(self.a[1], self.a[0]))
+    m.d.comb += [outer.a.eq(self.a), self.o.eq(outer.o)]
+
+
 # What is refused ------------------------------------------------------------------------------
 
 
@@ -137,8 +163,34 @@ def test_one_module_both_held_and_not_is_refused():
         m.submodules.a = Placed(ToyUnit(), "toy_unit")
         m.submodules.b = Placed(ToyUnit(), "toy_unit", Hold(self.a[1], self.a[0]))
 
-    with pytest.raises(ValueError, match="toy_unit is placed both where it may be held and where"):
+    with pytest.raises(ValueError, match="toy_unit is placed where nothing is held and where it"):
         emit(Small(both), "unit")
+
+
+@pytest.mark.unit
+def test_one_module_both_right_within_what_is_held_and_further_is_refused():
+    def outer(m, self):
+        _deep(m, self)
+        m.submodules.other = other = Placed(Small(_sum), "deep")
+        m.d.comb += other.a.eq(self.a)
+
+    def body(m, self):
+        m.submodules.outer = Placed(Small(outer), "outer", Hold(Signal(), self.a[0]))
+
+    refusal = "deep is placed further within what is held and right within what is held"
+    with pytest.raises(ValueError, match=refusal):
+        text_of(body)
+
+
+@pytest.mark.unit
+def test_what_is_further_inside_shares_the_registers_around_it():
+    files = emit(Small(_deep_held), "unit")
+    for port in ("rst", "clk_en"):
+        for name in ("outer", "middle"):
+            assert f"{port}_now <= {port};" in files[f"{name}.v"]
+        assert f".{port}({port}_now)" in files["middle.v"]
+        assert f"{port}_now" not in files["deep.v"]
+        assert f".{port}({port})" in files["outer.v"]
 
 
 @pytest.mark.unit
@@ -364,9 +416,10 @@ def test_it_does_what_amaranth_says(tmp_path, make):
 
 
 @pytest.mark.synth
-def test_what_is_held_does_what_amaranth_says(tmp_path):
+@pytest.mark.parametrize("make", [ToyHeld, lambda: Small(_deep_held)])
+def test_what_is_held_does_what_amaranth_says(tmp_path, make):
     """But for the reset of all, which only what holds it hears of."""
-    assert not difference(ToyHeld, tmp_path, steps=7, reset=False)
+    assert not difference(make, tmp_path, steps=7, reset=False)
 
 
 @pytest.mark.synth

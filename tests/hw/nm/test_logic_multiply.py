@@ -29,7 +29,7 @@ def assert_products(dut: LogicMultiply, pairs: list[tuple[int, int]]) -> None:
 @pytest.mark.parametrize("a_bits", [2, 4])
 def test_every_pair(a_bits: int, b_bits: int, split: bool) -> None:
     dut = LogicMultiply(a_bits, b_bits, split=split)
-    assert dut.latency == 2 if split else 1
+    assert dut.latency == (2 if split else 1)
     assert_products(dut, list(product(numbers(a_bits), numbers(b_bits))))
 
 

@@ -62,6 +62,7 @@ def random_config(rng: np.random.Generator, **fixed: int) -> NmConfig:
         "gather_lines": 48,
         "load_bits": int(rng.choice([64, 64, 128, 256, 512])),
         "pipeline": bool(rng.integers(2)),
+        "logic_multipliers": int(rng.integers(2)),
         "counter_bits": 32,
     }
     return NmConfig(**(drawn | fixed))
