@@ -18,6 +18,9 @@ from amaranth.sim import Simulator
 PERIOD = 1e-6
 """Of the clock, in seconds of the simulation; any would do."""
 
+MIX = 0x9E3779B97F4A7C15
+"""A number by which to multiply so that all bits depend on all bits."""
+
 Context = Any
 """Amaranth's ``SimulatorContext``; its own types leave out that ``tick()`` needs no domain."""
 

@@ -9,15 +9,12 @@ from hw.eie.host_port import HostPort
 from spec.config import IO_DATA_BITS
 from spec.eie.config import EieConfig, preset
 from spec.eie.iomap import WHILE_COMPUTING, Memory
-from tests.hw.streams import Pace, paces, ragged, receiver, recorder, send, simulate, steady
+from tests.hw.streams import MIX, Pace, paces, ragged, receiver, recorder, send, simulate, steady
 from tests.programs import PIPELINES
 
 pytestmark = pytest.mark.unit
 
 CONTROL = "control"
-
-MIX = 0x9E3779B97F4A7C15
-"""A number by which to multiply so that all bits depend on all bits."""
 
 ARRAY_WIDE = (Memory.CONTROL, Memory.DESCRIPTORS)
 

@@ -1,5 +1,6 @@
 """Pointer read: both pointers of a column in one cycle; empty and impossible columns."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 
@@ -67,10 +68,17 @@ def is_bad(config: EieConfig, start: int, end: int) -> bool:
     return end < start or end > config.pointer_limit
 
 
-def run(config: EieConfig, pointers: list[int], addresses: list[int], maker=steady, taker=steady):
+def run(
+    config: EieConfig,
+    pointers: list[int],
+    addresses: list[int],
+    maker=steady,
+    taker=steady,
+    others: Sequence[dict[str, int]] = (),
+):
     """Cycles of columns in, spans out with their cycles, and (busy, empty, error) in every cycle.
 
-    Cycles count from the end of loading.
+    Cycles count from the end of loading. ``others`` are writes from then on, one in a cycle.
     """
     dut = PointerReadBehindQueue(config)
     spans = len(expected_spans(config, pointers, addresses))
@@ -86,8 +94,17 @@ def run(config: EieConfig, pointers: list[int], addresses: list[int], maker=stea
         await ctx.tick().repeat(len(pointers))
         return await receive(ctx, dut.o, spans, taker)
 
+    async def write_others(ctx) -> None:
+        await ctx.tick().repeat(len(pointers))
+        for other in others:
+            for name, value in ({"enable": 1} | other).items():
+                ctx.set(getattr(dut.write, name), value)
+            await ctx.tick()
+        ctx.set(dut.write.enable, 0)
+
     record = recorder(states, dut.busy, dut.empty, dut.error)
-    sent, taken = simulate(dut, feed, take, background=[record])
+    background = [record, write_others] if others else [record]
+    sent, taken = simulate(dut, feed, take, background=background)
     return sent, taken, states[len(pointers) :]
 
 
@@ -105,10 +122,11 @@ def expected_spans(config: EieConfig, pointers: list[int], addresses: list[int])
     return spans
 
 
+@pytest.mark.parametrize("queue_depth", [1, 2, 3, 8])
 @pytest.mark.parametrize("name", CONFIGS)
-def test_any_traffic(name: str, rng: np.random.Generator) -> None:
+def test_any_traffic(name: str, queue_depth: int, rng: np.random.Generator) -> None:
     """Columns in any order, starting in either bank, some of them empty."""
-    config = CONFIGS[name]
+    config = replace(CONFIGS[name], queue_depth=queue_depth)
     steps = rng.choice([0, 1, 2, 5], BANKS.columns)
     pointers = (np.cumsum(steps) - steps[0]).tolist()
     addresses = rng.integers(0, BANKS.columns - 1, 60).tolist()
@@ -118,6 +136,23 @@ def test_any_traffic(name: str, rng: np.random.Generator) -> None:
         empties = sum(pointers[at] == pointers[at + 1] for at in addresses)
         assert sum(busy and empty for busy, empty, _ in states) == empties
         assert not any(error for *_, error in states)
+
+
+@pytest.mark.parametrize("queue_depth", [1, 2, 8])
+def test_pointers_of_other_columns_are_written_meanwhile(
+    queue_depth: int, rng: np.random.Generator
+) -> None:
+    """As in an array that is loaded while it computes."""
+    config = replace(BANKS, double_buffer=True, queue_depth=queue_depth)
+    half = BANKS.columns // 2
+    pointers = np.cumsum(rng.choice([0, 1, 2], half)).tolist()
+    addresses = rng.integers(0, half - 1, 60).tolist()
+    places = rng.integers(half, BANKS.columns, 300).tolist()
+    data = rng.integers(0, 1 << config.pointer_bits, 300).tolist()
+    others = [{"address": at, "data": word} for at, word in zip(places, data, strict=True)]
+    for maker, taker in paces(rng):
+        _, taken, _ = run(config, pointers, addresses, maker, taker, others)
+        assert [span for _, span in taken] == expected_spans(config, pointers, addresses)
 
 
 @pytest.mark.parametrize("name", CONFIGS)

@@ -11,12 +11,9 @@ from spec.messages import Kind, number
 from spec.nm import iomap as nm_iomap
 from spec.nm.config import NmConfig
 from spec.registers.table import NM, Counter
-from tests.hw.streams import Pace, plain, steady
+from tests.hw.streams import MIX, Pace, plain, steady
 
 Config = EieConfig | NmConfig
-
-MIX = 0x9E3779B97F4A7C15
-"""A number by which to multiply so that all bits depend on all bits."""
 
 
 def answer_of(engine: str, request: dict[str, int]) -> int:
