@@ -356,8 +356,8 @@ PRESETS: dict[str, EieConfig] = {
     # 64 PEs on an LFE5U-85F: each takes two block RAMs (one of lines, one of pointers) and one
     # multiplier, and everything else is sixteen or thirty-two words. Lines and runs use all 36 bits
     # of a block RAM's word. (With twice the lines, 196 of 208 block RAMs are taken, and some end up
-    # far from their PE.)
-    "fpga64": replace(_FPGA, rows=16, codebooks=2, lines=512),
+    # far from their PE. There is no ahead queue, as published: where room is short, 64 are much.)
+    "fpga64": replace(_FPGA, rows=16, codebooks=2, lines=512, ahead_depth=0),
     # Half as many, with room for more layers' pointers: four block RAMs each. (With six, for twice
     # the lines, hardly one is left, and some end up far from what they belong to.)
     "fpga32": replace(_FPGA, pes=32, act_rows=32, biases=32, columns=2048, queue_depth=32),

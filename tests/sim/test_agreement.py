@@ -56,7 +56,13 @@ CONFIGS = {
     ),
     "published, eight PEs": preset("isca16", **ROOM, pes=8),
     "FPGA, six PEs, two clusters": preset(
-        "fpga64", **ROOM, pes=6, clusters=2, queue_depth=4, multiplier_bits=8
+        "fpga64",
+        **ROOM,
+        pes=6,
+        clusters=2,
+        queue_depth=4,
+        ahead_depth=2,
+        multiplier_bits=8,
     ),
     "default, six PEs, two lanes": preset("default", **ROOM, pes=6, clusters=2, lanes=2),
 }

@@ -56,7 +56,11 @@ CONFIGS = {
     ),
     "clusters": preset("tiny", **(SMALL | {"pes": 4, "lines": 32}), clusters=4, queue_depth=2),
     "FPGA": preset(
-        "fpga64", **(SMALL | {"act_rows": 10, "biases": 64}), clusters=2, multiplier_bits=16
+        "fpga64",
+        **(SMALL | {"act_rows": 10, "biases": 64}),
+        clusters=2,
+        ahead_depth=2,
+        multiplier_bits=16,
     ),
     "lanes": preset("tiny", **SMALL, lanes=2, run_bits=1, run_bits_most=3, line_bits=23),
 }

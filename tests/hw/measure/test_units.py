@@ -111,7 +111,7 @@ def test_a_deep_memory_is_a_single_port_ram(tmp_path, depth, width):
 @pytest.mark.parametrize(
     ("name", "family", "most"),
     [
-        ("fpga64", "ecp5", {"lut4": 870, "block_rams": 2, "multipliers": 1, "depth": 20}),
+        ("fpga64", "ecp5", {"lut4": 840, "block_rams": 2, "multipliers": 1, "depth": 20}),
         ("fpga32", "ecp5", {"lut4": 1120, "block_rams": 4, "multipliers": 1}),
         ("fpga16", "ecp5", {"lut4": 1130, "block_rams": 3, "multipliers": 1}),
         ("up5k", "ice40", {"lut4": 925, "block_rams": 14, "big_rams": 2, "multipliers": 1}),
