@@ -144,12 +144,13 @@ def measure(name: str, design: Design, seeds: int) -> dict[str, Any]:
 
 def table(document: Mapping[str, Any]) -> str:
     """The figures as a table of Markdown."""
-    titles = ["design", "part", "LUTs", "clock, MHz: min, median, max", "target"]
+    titles = ["design", "part", "LUTs", "seeds", "clock, MHz: min, median, max", "target"]
     titles += ["useful GMAC/s", "per 1,000 LUTs"]
     lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
     for name, row in document["designs"].items():
         clocks = ", ".join(f"{f(row['mhz']):.1f}" for f in (min, statistics.median, max))
-        cells = [name, row["part"], f"{row['luts']:,}", clocks, f"{row['target_mhz']:g}"]
+        cells = [name, row["part"], f"{row['luts']:,}", f"{len(row['mhz'])}"]
+        cells += [clocks, f"{row['target_mhz']:g}"]
         cells += [f"{row['useful_gmacs']:.2f}", f"{row['useful_gmacs_per_kilolut']:.3f}"]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
