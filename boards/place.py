@@ -22,6 +22,7 @@ PATIENCE = 2.0
 """How many times as long as without it we wait."""
 
 LEAST_SECONDS = 60.0
+"""We wait so long at least: a small design's first try says little about a second one."""
 
 
 def place_and_route(
@@ -29,7 +30,8 @@ def place_and_route(
 ) -> dict[str, Any]:
     """Place and route; what is too slow on an ECP5 once more, with :data:`RIPUP`, for some time.
 
-    Whatever comes of that, all files in ``folder`` are those of the result.
+    Whatever comes of that, the report and the placed design in ``folder`` are those of the result;
+    the log is that of the last try.
 
     Returns
     -------

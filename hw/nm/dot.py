@@ -25,7 +25,7 @@ class Dot(wiring.Component):
     Attributes
     ----------
     latency : int
-        Cycles from operands to ``o``: 2, or 6 with ``pipeline``.
+        Cycles from operands to ``o``: :func:`dot_latency`.
 
     Members
     -------

@@ -27,8 +27,8 @@ class Mac(wiring.Component):
     Attributes
     ----------
     latency : int
-        Cycles from a step's operands until ``o`` holds its sum: 4, for select, multiply, add up and
-        accumulate, or 8 with ``pipeline``.
+        Cycles from a step's operands until ``o`` holds its sum, for select, multiply, add up and
+        accumulate: :func:`mac_latency`.
 
     Members
     -------
